@@ -1,0 +1,1 @@
+"""Whole data sets: readers, runners, tables and the published figures."""

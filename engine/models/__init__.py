@@ -1,0 +1,1 @@
+"""Networks: cards, architectures and weights."""

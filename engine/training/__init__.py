@@ -1,0 +1,1 @@
+"""How the embedded weights were made, so that anyone can make them again."""
