@@ -1,0 +1,1 @@
+"""The pages of the app: what a person sees. No mathematics here."""

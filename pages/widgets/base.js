@@ -1,0 +1,62 @@
+// What every widget's script begins with.
+
+// The bytes of a message: uint32 length of the header, JSON header (padded to four bytes), the rest.
+// Returns the header and the rest as a copy of its own, so that typed arrays on it are aligned.
+function unpack(data) {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const length = view.getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
+  return {header, rest: data.slice(4 + length)};
+}
+
+// A map of the header as {h, w, data: Float32Array}, or null.
+function numbersAt(place, rest) {
+  if (!place) return null;
+  return {h: place.h, w: place.w, data: new Float32Array(rest.buffer, place.at * 4, place.h * place.w)};
+}
+
+// The parcel of that digest: at once where it is filed, else a promise.
+function parcel(digest) {
+  const filed = shelf.parcels.get(digest);
+  if (filed) return filed;
+  return new Promise((resolve) => {
+    const arrived = (event) => {
+      if (event.detail !== digest) return;
+      globalThis.removeEventListener("expectancy-parcel", arrived);
+      resolve(shelf.parcels.get(digest));
+    };
+    globalThis.addEventListener("expectancy-parcel", arrived);
+  });
+}
+
+// make("p", {class: "note", "aria-live": "polite"}, "text", child, ...): text is always text, never markup.
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+// Write a text only where it differs: screen readers and the layout are left alone otherwise.
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function adopt(root, style) {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(style);
+  root.adoptedStyleSheets = [sheet];
+}
+
+// Three significant digits, with a true minus; powers of ten only where they must be.
+function number(value) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  const text = size === 0 ? "0"
+    : size >= 1e5 || size < 1e-3 ? value.toExponential(1)
+    : String(Number(value.toPrecision(3)));
+  return text.replace("-", "\u2212").replace(/e\+?(.+)/, "e$1").replace("e-", "e\u2212");
+}

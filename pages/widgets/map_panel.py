@@ -1,0 +1,177 @@
+"""A row of linked panels over one photo, drawn in the browser.
+
+Everything about how a map is looked at (opacity, colours, threshold, sign, scale, zoom, hover, Q of a quality map)
+acts in the browser alone. Only what asks another question (a panel's method, the foil, the layer) comes back
+as an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pages.widgets.frontend import Blob, Parcel, Widget, pack
+
+MAX_PANELS = 5
+MAX_PHOTO_SIDE = 640
+MARKED_Q = (1.0, 0.75, 0.5, 0.25)
+
+Map = NDArray[np.float32]
+
+_widget = Widget(
+    "map_panel",
+    scripts=("map_colours.js", "map_paint.js", "map_view.js", "map_parts.js", "map_panel.js"),
+    styles=("map_panel.css",),
+)
+
+
+@dataclass(frozen=True)
+class PanelPhoto:
+    """The photo under the panels, as the browser gets it: a JPEG of at most 640 px, sent once.
+
+    Make it once for each photo (it encodes) and keep it, for instance in `st.session_state` or behind
+    `st.cache_data`.
+    """
+
+    parcel: Parcel
+    width: int
+    height: int
+    name: str
+
+    @staticmethod
+    def of(image: Image.Image, name: str = "photo") -> PanelPhoto:
+        """Encode an upright RGB image. `name` is used in alt text and file names, so any text will do."""
+        small = image.convert("RGB")
+        small.thumbnail((MAX_PHOTO_SIDE, MAX_PHOTO_SIDE), Image.Resampling.LANCZOS)
+        buffer = BytesIO()
+        small.save(buffer, "JPEG", quality=88)
+        return PanelPhoto(Parcel.of({"type": "image/jpeg"}, buffer.getvalue()), *small.size, name)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map with its question and its words.
+
+    `question` and `sentence` may hold `{Q}`: the browser puts the slider's value there (quality panels only).
+    """
+
+    id: str
+    """Stable name of the place: the same id keeps its canvas, zoom and Q from run to run."""
+    title: str
+    question: str
+    """What the map answers, in one line ("Why tabby?")."""
+    sentence: str
+    """One sentence: what it shows and how to read it, or, where `values` is None, why there is no map."""
+    values: Map | None
+    """(h, w) float32, signed and unscaled, on the layer's own grid; None where there is no map."""
+    slope: Map | None = None
+    """For quality panels, (h, w): the map shown is `values - Q * slope`, Q from the panel's slider."""
+    q: float = 1.0
+    """Where Q begins, 0 to 1 (quality panels)."""
+    score: float | None = None
+    """The image's score s, shown beside Q (quality panels)."""
+    notes: tuple[str, ...] = ()
+    """Short honest labels: "7 x 7 map, enlarged", "Q equals P", "from the cache, 4 ms"."""
+    meaning: tuple[str, str] = ("speaks for it", "speaks against it")
+    """What a positive and a negative value mean, for the legend."""
+    signed: bool = False
+    """Draw both signs unless the person chooses otherwise. For maps that have a message in both."""
+    value_range: tuple[float, float] | None = None
+    """Fixed ends of the scale, for maps that are no evidence about zero (patch scores: 0 and 1)."""
+    scale_group: str = "map"
+    """Panels of one group share a scale when the person asks for a shared one: same unit, same group."""
+    extent: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    """What the grid covers of the photo: left, top, right, bottom as shares of its width and height.
+    Cells are of equal size and fill the extent; a cell's value stands at its centre."""
+    method: str | None = None
+    """Id of the method shown; with `methods` given to map_panel, the title becomes a selector."""
+    removable: bool = False
+
+
+@dataclass(frozen=True)
+class PanelEvent:
+    """What a person asked for that needs another map.
+
+    - "method": show `method` in panel `panel`
+    - "add": add a panel with `method`; "remove": take panel `panel` away
+    - "foil": step through the foils by `step` (-1, +1); "layer": through the layers (-1 towards the image)
+    """
+
+    kind: Literal["method", "add", "remove", "foil", "layer"]
+    panel: str = ""
+    method: str = ""
+    step: int = 0
+
+
+def map_panel(
+    photo: PanelPhoto,
+    panels: Sequence[Panel],
+    *,
+    key: str,
+    methods: Sequence[tuple[str, str]] = (),
+    can_add: bool = True,
+    on_event: Callable[[PanelEvent], None] | None = None,
+) -> PanelEvent | None:
+    """Draw up to five linked panels.
+
+    Args:
+        photo: the picture under every map.
+        panels: what to show, in order; ids must differ.
+        key: the widget's key in `st.session_state`.
+        methods: (id, title) of what a panel can be switched to, and what "add a panel" offers.
+        can_add: whether to offer another panel (never beyond five).
+        on_event: called with the event before the page's script runs again: the place to change state.
+
+    Returns:
+        The event of this run, or None. It is the one that `on_event` got.
+
+    Raises:
+        ValueError: two panels of one id, more than five, or maps whose shapes do not fit.
+    """
+    if len(panels) > MAX_PANELS or len({panel.id for panel in panels}) < len(panels):
+        raise ValueError(f"map_panel takes at most {MAX_PANELS} panels, each with an id of its own.")
+    blob = Blob()
+    header = {
+        "photo": {"digest": photo.parcel.digest, "w": photo.width, "h": photo.height, "name": photo.name},
+        "panels": [_describe(panel, blob) for panel in panels],
+        "methods": [list(method) for method in methods],
+        "canAdd": can_add and bool(methods) and len(panels) < MAX_PANELS,
+        "marks": MARKED_Q,
+    }
+
+    def told(event: dict[str, Any]) -> None:
+        if on_event is not None:
+            on_event(PanelEvent(**event))
+
+    event = _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], on_event=told)
+    return None if event is None else PanelEvent(**event)
+
+
+def _describe(panel: Panel, blob: Blob) -> dict[str, Any]:
+    """Give the panel's part of the header; its numbers go to the blob."""
+    if panel.slope is not None and (panel.values is None or panel.slope.shape != panel.values.shape):
+        raise ValueError(f"Panel {panel.id!r}: values and slope must have one shape.")
+    return {
+        "id": panel.id,
+        "title": panel.title,
+        "question": panel.question,
+        "sentence": panel.sentence,
+        "values": blob.add(panel.values),
+        "slope": blob.add(panel.slope),
+        "q": panel.q,
+        "score": panel.score,
+        "notes": panel.notes,
+        "meaning": panel.meaning,
+        "signed": panel.signed,
+        "range": panel.value_range,
+        "group": panel.scale_group,
+        "extent": panel.extent,
+        "method": panel.method,
+        "removable": panel.removable,
+    }
