@@ -1,0 +1,82 @@
+"""A cache bounded by bytes, safe under many threads, in which nobody can look for another's photo.
+
+Keys begin with a digest of the pixels (sha-256) and of the weights: they give no image away and cannot be
+listed from outside. Live graphs count with the bytes they hold.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+
+class ByteCache:
+    """Least recently used entries leave first, so that the sum of their sizes stays within `limit` bytes.
+
+    A value larger than the limit is returned but not kept. Two threads that ask for the same key at the same
+    time share one computation; an error reaches both and leaves nothing behind.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._entries: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
+        self._pending: dict[Hashable, Future[object]] = {}
+        self._lock = threading.Lock()
+        self._bytes = 0
+
+    def get(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        """The value under `key`, made by `make` when it is not there; `size` tells its bytes."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return cast(T, self._entries[key][0])
+            pending = self._pending.get(key)
+            if pending is None:
+                mine: Future[object] = Future()
+                self._pending[key] = mine
+        if pending is not None:
+            return cast(T, pending.result())
+        try:
+            value = make()
+        except BaseException as error:
+            with self._lock:
+                del self._pending[key]
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            self._insert(key, value, size(value))
+            del self._pending[key]
+        mine.set_result(value)
+        return value
+
+    def _insert(self, key: Hashable, value: object, size: int) -> None:
+        if size > self.limit:
+            return
+        while self._bytes + size > self.limit:
+            _, (_, freed) = self._entries.popitem(last=False)
+            self._bytes -= freed
+        self._entries[key] = (value, size)
+        self._bytes += size
+
+    def __contains__(self, key: Hashable) -> bool:
+        with self._lock:
+            return key in self._entries
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes are held now."""
+        with self._lock:
+            return self._bytes
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0

@@ -1,0 +1,218 @@
+"""The only file that registers hooks: one forward pass, the activations asked for, nothing left behind.
+
+Gradients are taken with torch.autograd.grad on the tensors kept here; never `.grad` (it accumulates),
+never module backward hooks (they outlive calls and break with in-place modules).
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from engine.errors import LayerError, ModelError, QuestionError
+
+_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_locks_guard = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What one forward pass leaves.
+
+    `logits` is (1, N) and carries the graph back to the shallowest activation asked for; `activations`
+    maps each layer's name to its output (1, C, h, w), on that graph.
+    """
+
+    logits: Tensor
+    activations: dict[str, Tensor]
+
+
+def capture(module: nn.Module, inputs: Tensor, names: Sequence[str], *, guided: bool = False) -> Capture:
+    """Run `module` on `inputs` (1, 3, H, W) once and keep the outputs of the layers `names`.
+
+    Without names the graph reaches back to the input itself. With `guided`, every ReLU lets only positive
+    gradients pass (Springenberg 2015). Whatever happens, no hook stays, and training mode and
+    requires_grad of every part are as before. Only one thread at a time runs a given module.
+
+    Raises LayerError for a layer that does not run or gives no map, ModelError when the network fails or
+    its answer is not one row of finite numbers, QuestionError when guided backpropagation does not apply.
+    """
+    kept: dict[str, Tensor] = {}
+    if not names:
+        inputs = inputs.detach().requires_grad_()
+    with ExitStack() as stack:
+        stack.enter_context(_undisturbed(module))
+        for name in names:
+            stack.enter_context(_hooked(_submodule(module, name), _keep(kept, name)))
+        relus = stack.enter_context(_GuidedReLU()) if guided else None
+        stack.enter_context(torch.enable_grad())
+        logits = _run(module, inputs)
+    if relus is not None and relus.met == 0:
+        raise QuestionError("Guided backpropagation needs ReLUs, and this network has none; choose another method.")
+    missing = [name for name in names if name not in kept]
+    if missing:
+        raise LayerError(f"The layer “{missing[0]}” takes no part in the answer; choose another layer.")
+    return Capture(logits, kept if names else {"": inputs})
+
+
+def capture_parameter(module: nn.Module, inputs: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """One forward pass whose graph reaches back to the parameter `name`: (logits (1, N), the parameter's stand-in).
+
+    The stand-in is a leaf with the parameter's values that takes its place during the pass, so that the
+    parameter itself is never marked as requiring a gradient.
+    """
+    with _undisturbed(module), torch.enable_grad():
+        stand_in = module.get_parameter(name).detach().clone().requires_grad_()
+        logits = _run(lambda x: torch.func.functional_call(module, {name: stand_in}, (x,)), inputs)
+    return logits, stand_in
+
+
+def record_calls(module: nn.Module, inputs: Tensor) -> list[tuple[str, tuple[int, ...]]]:
+    """(module path, output shape) of every submodule call of one forward pass, in order of completion."""
+    calls: list[tuple[str, tuple[int, ...]]] = []
+
+    def noting(name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                calls.append((name, tuple(output.shape)))
+
+        return hook
+
+    with ExitStack() as stack:
+        stack.enter_context(_undisturbed(module))
+        for name, part in module.named_modules():
+            stack.enter_context(_hooked(part, noting(name)))
+        stack.enter_context(torch.no_grad())
+        _run(module, inputs)
+    return calls
+
+
+def _run(module: Callable[[Tensor], Any], inputs: Tensor) -> Tensor:
+    try:
+        logits = module(inputs)
+    except QuestionError:
+        raise
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error):
+            raise ModelError("The network needs more memory than there is; choose a smaller input size.") from error
+        raise ModelError(f"The network cannot run on an input of {_shape(inputs)}: {_first_line(error)}.") from error
+    except ValueError as error:
+        raise ModelError(f"The network cannot run on an input of {_shape(inputs)}: {_first_line(error)}.") from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < 1:
+        raise ModelError("The network does not answer with one row of logits (1, N); wrap a plain classifier.")
+    if not bool(torch.isfinite(logits).all()):
+        raise ModelError("The network's answer contains NaN or infinity; its weights or the input are not usable.")
+    return logits
+
+
+def _shape(inputs: Tensor) -> str:
+    return " × ".join(str(n) for n in inputs.shape[-2:])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _submodule(module: nn.Module, name: str) -> nn.Module:
+    try:
+        return module.get_submodule(name)
+    except AttributeError:
+        raise LayerError(f"This network has no layer named “{name}”.") from None
+
+
+def _keep(kept: dict[str, Tensor], name: str) -> Callable[..., Tensor]:
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Tensor:
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            raise LayerError(f"The layer “{name}” does not give maps (1, C, h, w); choose another layer.")
+        # The graph begins at the shallowest layer: before it nothing requires a gradient.
+        kept[name] = output if output.requires_grad else output.detach().requires_grad_()
+        # A later in-place module (ReLU(inplace=True)) changes the copy, never the activation that was kept.
+        return kept[name].clone()
+
+    return hook
+
+
+@contextmanager
+def _hooked(part: nn.Module, hook: Callable[..., Any]) -> Iterator[RemovableHandle]:
+    handle = part.register_forward_hook(hook)
+    try:
+        yield handle
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _undisturbed(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode and frozen parameters inside; everything as it was outside, whatever happens."""
+    with _locks_guard:
+        lock = _locks.setdefault(module, threading.RLock())
+    with lock:
+        modes = [(part, part.training) for part in module.modules()]
+        wanted = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
+        try:
+            for part, training in modes:
+                if training:
+                    part.training = False
+            for parameter, requires in wanted:
+                if requires:
+                    parameter.requires_grad_(False)
+            yield
+        finally:
+            for part, training in modes:
+                if training:
+                    part.training = True
+            for parameter, requires in wanted:
+                if requires:
+                    parameter.requires_grad_(True)
+
+
+class _PositiveGradient(torch.autograd.Function):
+    """The identity, whose gradient passes only where it is positive."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0].clamp(min=0)
+
+
+class _GuidedReLU(TorchFunctionMode):
+    """Guided backpropagation by watching the calls themselves, so that functional and reused ReLUs count too.
+
+    The gradient of ReLU passes where the input was positive; the identity behind it lets only positive
+    gradients pass: together, Springenberg 2015, equation for "guided backpropagation".
+    """
+
+    _RELUS = frozenset(
+        [F.relu, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_]  # nn.ReLU calls F.relu
+    )
+    _SMOOTH: ClassVar = {
+        F.gelu: "GELU", F.silu: "SiLU", F.hardswish: "Hardswish", F.elu: "ELU", F.selu: "SELU", F.mish: "Mish",
+        F.leaky_relu: "leaky ReLU", F.prelu: "PReLU", F.softplus: "Softplus", F.celu: "CELU",
+    }  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if func in self._RELUS:
+            self.met += 1
+            return _PositiveGradient.apply(output)
+        if func in self._SMOOTH:
+            raise QuestionError(
+                f"Guided backpropagation is defined for ReLUs, and this network uses {self._SMOOTH[func]}; "
+                "choose another method or network."
+            )
+        return output

@@ -1,0 +1,187 @@
+"""The engine: networks, kept forward passes, and maps, with a cache that all of them share."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from engine.cache import ByteCache
+from engine.capture import capture
+from engine.errors import ModelError, QuestionError
+from engine.images import Photo, decode
+from engine.maps import Map, frozen
+from engine.methods import Method, method
+from engine.models import catalogue
+from engine.models.model import Model, Preprocess, squared
+from engine.readings import Ask
+from engine.surprisal import Surprisal, surprisal
+from engine.trace import Answer, Trace
+
+Source = Image.Image | bytes | str | Path | Photo
+
+LARGEST_INPUT = 1024
+SMALLEST_INPUT = 32
+MODELS_KEPT = 4
+"""How many networks stay in memory; the one unused for longest leaves first."""
+
+
+class Engine:
+    """Loads networks, keeps forward passes, answers questions. One engine may serve many threads.
+
+    `memory_limit` bounds the bytes of kept passes and maps together; `device` is CUDA or Apple's MPS where there
+    is one, else the CPU, unless named.
+    """
+
+    def __init__(self, memory_limit: int = 512 * 2**20, device: str | torch.device | None = None) -> None:
+        self.device = torch.device(device) if device is not None else _best_device()
+        self._cache = ByteCache(memory_limit)
+        self._models = ByteCache(MODELS_KEPT)
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes held by kept passes and maps."""
+        return self._cache.bytes
+
+    def load(
+        self,
+        name: str = "embedded",
+        weights: str | Path = "default",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Model:
+        """The network `name`: "embedded", or a torchvision classifier ("resnet50").
+
+        `weights` is "default" (embedded, or torchvision's, downloaded once and checked against its hash;
+        `progress(done, total)` is told the bytes), "random" (seeded), or a path to a .safetensors file.
+        Raises ModelError for an unknown network, WeightsError when the weights cannot be had or do not fit.
+        """
+        key = catalogue.identity(name, weights)
+        return self._models.get(key, lambda: catalogue.load(name, weights, self.device, progress), lambda _: 1)
+
+    def wrap(
+        self,
+        module: nn.Module,
+        classes: Sequence[str] | None = None,
+        preprocess: Callable[[Image.Image], Tensor] | Preprocess | None = None,
+        size: int = 224,
+    ) -> Model:
+        """Any torch classifier: (1, 3, H, W) -> logits (1, N). The module is used as it is and never changed.
+
+        `preprocess` maps a photo (and, if it takes two arguments, the input size) to the input; without it the
+        whole photo is resized to a `size` square and normalised as for ImageNet. Classes without names are numbered.
+        """
+        return catalogue.wrap(module, classes, preprocess or squared(), size, self.device)
+
+    def trace(self, model: Model, image: Source, size: int | None = None) -> Trace:
+        """One forward pass of `model` on a photo, kept. The same pixels, network and size are run once.
+
+        `size` is the side of the square input in pixels, 32 to 1024. Raises ImageError, ModelError.
+        """
+        photo = image if isinstance(image, Photo) else decode(image)
+        side = model.size if size is None else size
+        if not SMALLEST_INPUT <= side <= LARGEST_INPUT:
+            raise ModelError(f"The input size must be {SMALLEST_INPUT} to {LARGEST_INPUT} pixels, and is {side}.")
+        bytes_ = model.graph_bytes(side)
+        return self._cache.get(
+            (model.key, photo.digest, side), lambda: self._forward(model, photo, side), lambda _: bytes_
+        )
+
+    def explain(
+        self,
+        trace: Trace,
+        name: str,
+        layer: str | None = None,
+        fact: int | None = None,
+        foil: int | None = None,
+        **options: Any,
+    ) -> Map:
+        """The map of a method (see METHODS), signed, on its layer's own grid.
+
+        `layer` None: the method's default; `fact` None: the network's answer; `foil` None: the runner-up.
+        Raises QuestionError, LayerError with a sentence.
+        """
+        start = time.perf_counter()
+        asked = method(name)
+        complete = asked.complete(options)
+        layer = layer or self.default_layer(trace.model, name, trace.size)
+        trace.model.layer(layer, trace.size)
+        fact = trace.answer.fact if fact is None else _known_class(trace, fact)
+        foil = trace.answer.runner_up if foil is None else _known_class(trace, foil)
+        terms = asked.question.terms(fact, foil) if asked.question else ()
+        ask = Ask(trace, layer, fact, foil, terms, complete)
+        computed: list[bool] = []
+
+        def make() -> NDArray[np.float32]:
+            computed.append(True)
+            return frozen(asked.reading(ask).detach().cpu().numpy())
+
+        # A map depends on P and Q only through its terms; methods without a question depend on neither.
+        where = layer if asked.grid == "layer" else ""
+        key = ("map", asked.reading.__name__, where, terms, tuple(complete.items()))
+        values = trace.remember(key, make, lambda v: v.nbytes)
+        milliseconds = (time.perf_counter() - start) * 1000
+        notes = _notes(trace, asked, ask, values)
+        return Map(
+            values,
+            name,
+            layer,
+            fact,
+            foil,
+            tuple(complete.items()),
+            notes,
+            asked.signed,
+            milliseconds,
+            not computed,
+        )
+
+    def surprisal(self, trace: Trace, layer: str | None = None, foils: Sequence[int] | None = None) -> Surprisal:
+        """How surprised the network would be by each answer, at `layer`; see `engine.surprisal`."""
+        return surprisal(trace, layer or trace.model.default_layer("deep", trace.size), foils)
+
+    def default_layer(self, model: Model, name: str, size: int | None = None) -> str:
+        """The layer that suits a method: the measured favourite, else by the method's kind."""
+        names = {layer.name for layer in model.layers(size)}
+        favourite = model.favourites.get(name, "")
+        return favourite if favourite in names else model.default_layer(method(name).depth, size)
+
+    def _forward(self, model: Model, photo: Photo, size: int) -> Trace:
+        inputs = model.prepare(photo.pil(), size)
+        layers = model.layers(size)
+        kept = capture(model.module, inputs, [layer.name for layer in layers if layer.principal])
+        logits = kept.logits.detach()[0]
+        if len(model.classes) != len(logits):
+            raise ModelError(
+                f"The network answers with {len(logits)} classes, and {len(model.classes)} names were given."
+            )
+        answer = Answer(frozen(logits.cpu().numpy()), frozen(logits.softmax(0).cpu().numpy()), model.classes)
+        return Trace(model, photo.digest, size, inputs, answer, layers, kept, self._cache)
+
+
+def _known_class(trace: Trace, index: int) -> int:
+    if not 0 <= index < len(trace.answer.names):
+        raise QuestionError(
+            f"There is no class {index}: this network knows the classes 0 to {len(trace.answer.names) - 1}."
+        )
+    return int(index)
+
+
+def _notes(trace: Trace, asked: Method, ask: Ask, values: NDArray[np.float32]) -> tuple[str, ...]:
+    notes = []
+    if asked.needs_foil and ask.fact == ask.foil:
+        notes.append("Q equals P")
+    if not np.any(values > 0):
+        notes.append("no positive evidence")
+    if asked.id == "contrast-variance" and len(trace.logits) > 64 and not trace.closed_form(ask.layer):
+        notes.append("estimated from 64 random vectors")
+    return tuple(notes)
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")

@@ -1,0 +1,45 @@
+"""The result of a question: one signed map on its layer's own grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """What `Engine.explain` returns.
+
+    `values` is float32 (h, w), signed, unscaled, on the layer's own grid (the input's grid for guided
+    backpropagation), and read-only. `notes` are the honest labels of the screen: why a map is empty, that it
+    was estimated. `milliseconds` is what it cost now; `cached` tells that nothing had to be computed.
+    """
+
+    values: NDArray[np.float32]
+    method: str
+    layer: str
+    fact: int
+    foil: int
+    options: tuple[tuple[str, object], ...]
+    notes: tuple[str, ...]
+    signed: bool
+    milliseconds: float
+    cached: bool
+
+    @property
+    def positive(self) -> NDArray[np.float32]:
+        """ReLU of the map, as Grad-CAM is shown: float32 (h, w), >= 0."""
+        return np.maximum(self.values, 0)
+
+    @property
+    def positive_share(self) -> float:
+        """Share of the absolute evidence that is positive, 0 to 1 (0 for an empty map)."""
+        total = float(np.abs(self.values).sum())
+        return float(self.positive.sum()) / total if total else 0.0
+
+
+def frozen(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A contiguous float32 copy that nobody can write to: results are shared between threads and people."""
+    copy = np.array(values, dtype=np.float32, order="C", copy=True)
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,137 @@
+"""Weights: embedded and personal .safetensors files, checked before they touch a network; torchvision's downloads.
+
+Nothing here unpickles a person's file: .safetensors holds plain arrays only.
+"""
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from engine.errors import WeightsError
+
+Progress = Callable[[int, int], None]
+"""Told (bytes done, bytes in all) while a file is downloaded."""
+
+BLOCK = 1 << 20
+
+
+def sha256(path: Path) -> str:
+    """The hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The arrays of a .safetensors file as float32 (integers stay as they are).
+
+    Raises WeightsError when it is not such a file or holds NaN or infinity.
+    """
+    if not path.is_file():
+        raise WeightsError(f"There is no weights file at {path.name}; check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path.name} is not a readable .safetensors file; convert the weights first.") from error
+    for name, value in state.items():
+        if value.is_floating_point():
+            if not bool(torch.isfinite(value).all()):
+                raise WeightsError(f"{path.name} holds NaN or infinity in “{name}”; the file is damaged.")
+            state[name] = value.float()
+    return state
+
+
+def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Put `state` into `module` after checking every name and shape; raises WeightsError before anything changes."""
+    wanted = module.state_dict()
+    # Whether a file carries BatchNorm's counter of batches does not matter to an answer.
+    optional = {name for name in wanted if name.endswith("num_batches_tracked")}
+    missing = sorted(wanted.keys() - state.keys() - optional)
+    unknown = sorted(state.keys() - wanted.keys())
+    if missing or unknown:
+        example = f"“{missing[0]}” is missing" if missing else f"“{unknown[0]}” is unknown"
+        raise WeightsError(f"The weights in {source} belong to another architecture: {example}.")
+    for name, value in state.items():
+        if value.shape != wanted[name].shape:
+            raise WeightsError(
+                f"The weights in {source} do not fit: “{name}” is {tuple(value.shape)} "
+                f"instead of {tuple(wanted[name].shape)}."
+            )
+    module.load_state_dict(dict(state), strict=False)
+
+
+def folder() -> Path:
+    """Where downloaded weights lie: $EXPECTANCY_WEIGHTS, or torch's own folder for checkpoints."""
+    named = os.environ.get("EXPECTANCY_WEIGHTS")
+    return Path(named) if named else Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def published(url: str, progress: Progress | None = None) -> dict[str, Tensor]:
+    """The state dict at one of torchvision's addresses, downloaded once; its name carries the hash it must have."""
+    path = folder() / url.rsplit("/", 1)[-1]
+    if not path.is_file():
+        download(url, path, progress)
+    _check(path, path)
+    try:
+        return torch.hub.load_state_dict_from_url(url, model_dir=str(path.parent), progress=False, weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path.name} cannot be read as torchvision's weights; delete it and try again.") from error
+
+
+def download(url: str, path: Path, progress: Progress | None = None) -> None:
+    """Fetch `url` to `path`: whole and with the right hash, or not at all. A broken download goes on where it broke."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        done = partial.stat().st_size if partial.exists() else 0
+        request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            if answer.status != 206:
+                done = 0
+            total = done + int(answer.headers.get("Content-Length", 0))
+            with partial.open("ab" if done else "wb") as file:
+                while block := answer.read(BLOCK):
+                    file.write(block)
+                    done += len(block)
+                    if progress:
+                        progress(done, total)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # what lies there is longer than the file: begin afresh next time
+            partial.unlink(missing_ok=True)
+        raise WeightsError(_unreachable(path)) from error
+    except OSError as error:
+        raise WeightsError(_unreachable(path)) from error
+    if total and done < total:
+        raise WeightsError(f"The download of {path.name} broke off; try again, it goes on where it stopped.")
+    _check(partial, path)
+    partial.replace(path)
+
+
+def _check(partial: Path, path: Path) -> None:
+    """torchvision names its files by the first digits of their sha-256."""
+    wanted = path.stem.rsplit("-", 1)[-1]
+    if not sha256(partial).startswith(wanted):
+        partial.unlink()
+        raise WeightsError(f"{path.name} did not have the hash in its name and was deleted; try again.")
+
+
+def _unreachable(path: Path) -> str:
+    return (
+        f"The weights {path.name} are not on this computer and could not be downloaded; "
+        f"put the file into {path.parent}, or choose the embedded network."
+    )
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)

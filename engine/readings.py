@@ -1,0 +1,90 @@
+"""Readings: how the activation A_k (C, h, w) and the gradient G_k of a question become one map (h, w).
+
+Each reading is a function of an `Ask`; it returns float values, unscaled. Signed readings keep both signs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.questions import Terms, conflict_vectors
+from engine.trace import CHUNK, Trace
+
+EXACT_FOILS = 64
+"""Up to so many classes the variance over foils is taken exactly; above, from as many random vectors."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question about one pass: at `layer`, about `fact` and `foil`, with every option given a value.
+
+    `terms` is the question's cotangent in the basis; empty where the reading makes its own.
+    """
+
+    trace: Trace
+    layer: str
+    fact: int
+    foil: int
+    terms: Terms
+    options: Mapping[str, Any]
+
+
+def cam(ask: Ask) -> Tensor:
+    """sum_c w_c A_c with w_c the spatial mean of the gradient (Selvaraju 2017, eq. 1 and 2), signed, (h, w)."""
+    parts = [weight * ask.trace.cam(ask.layer, basis) for weight, basis in ask.terms]
+    return torch.stack(parts).sum(0)
+
+
+def cam_variance(ask: Ask) -> Tensor:
+    """The variance over all foils Q of the contrast map, >= 0, (h, w).
+
+    The part with p is the same for every Q, so this is Var_Q(M_Q). Exact from the table of class maps;
+    where that would cost very many gradients, unbiased from 64 random sign vectors.
+    """
+    trace, classes = ask.trace, len(ask.trace.logits)
+    if trace.closed_form(ask.layer) or classes <= EXACT_FOILS:
+        return trace.class_maps(ask.layer).var(0, correction=0)
+    weights = torch.cat(
+        [
+            trace.vjp(ask.layer, some).mean((2, 3))
+            for some in conflict_vectors(trace.logits, "all", EXACT_FOILS).split(CHUNK)
+        ]
+    )
+    return torch.einsum("mc,chw->mhw", weights, trace.activation(ask.layer)).square().sum(0)
+
+
+def features(ask: Ask) -> Tensor:
+    """The mean absolute activation over channels, >= 0, (h, w): the feed-forward baseline, no gradient at all."""
+    return ask.trace.activation(ask.layer).abs().mean(0)
+
+
+def guided_input(ask: Ask) -> Tensor:
+    """The largest absolute guided gradient over the input's channels, >= 0, (H, W) (Springenberg 2015)."""
+    vector = torch.zeros_like(ask.trace.logits)
+    vector[ask.fact] = 1
+    return ask.trace.input_gradient(vector, guided=True).abs().amax(0)
+
+
+def mismatch(ask: Ask) -> Tensor:
+    """Contrastive saliency: a statistic of the pseudo-saliency maps, >= 0, (h, w).
+
+    After Sun 2020 (arXiv 2008.01874) and Prabhushankar 2023 (arXiv 2302.05776). With the defaults,
+    S = sum_c A_c^2 Var_Q[dCE(z, Q)/dA_c]. Options: `conflict` and `vectors` (which expectations are violated),
+    `foils` (variance or standard deviation over them), `channels` (sum, maximum or standard deviation over
+    channels), `activation` (weigh by the activation, or not).
+    """
+    options, trace = ask.options, ask.trace
+    vectors = conflict_vectors(trace.logits, options["conflict"], options["vectors"])
+    spread = torch.stack([trace.vjp(ask.layer, some).square().sum(0) for some in vectors.split(CHUNK)]).sum(0)
+    if options["activation"]:
+        spread = spread * trace.activation(ask.layer).square()
+    if options["foils"] == "deviation":
+        spread = spread.sqrt()
+    if options["channels"] == "maximum":
+        return spread.amax(0)
+    if options["channels"] == "deviation":
+        return spread.std(0, correction=0)
+    return spread.sum(0)

@@ -1,0 +1,190 @@
+"""One forward pass of one network on one photo, kept, and the gradients that any question needs of it."""
+
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engine import layers as layer_lists
+from engine.cache import ByteCache
+from engine.capture import Capture, capture
+from engine.errors import QuestionError
+from engine.layers import Layer
+from engine.models.model import Model
+from engine.questions import Basis, cotangent
+
+T = TypeVar("T")
+
+CHUNK = 32
+"""How many cotangents are taken at once where a question needs very many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the network said: `logits` and `probabilities`, float32 (N,), and the N class names."""
+
+    logits: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    names: tuple[str, ...]
+
+    def top(self, k: int = 5) -> list[tuple[int, str, float]]:
+        """The `k` likeliest classes, likeliest first: (index, name, probability)."""
+        order = np.argsort(-self.logits, kind="stable")[:k]
+        return [(int(c), self.names[c], float(self.probabilities[c])) for c in order]
+
+    @property
+    def fact(self) -> int:
+        """The index of the answer that the network gave."""
+        return int(np.argmax(self.logits))
+
+    @property
+    def runner_up(self) -> int:
+        """The index of the second likeliest class (of the only class, where there is one)."""
+        return self.top(2)[-1][0]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A kept forward pass. All results are functions of it alone, so it may be shared between threads.
+
+    `answer` and `layers` are for a person; `vjp`, `activation` and `cam` are for readings. The activations
+    of the principal layers come from the first pass; any other layer costs one more pass, once.
+    """
+
+    model: Model
+    digest: str
+    size: int
+    inputs: Tensor = field(repr=False)
+    answer: Answer
+    layers: tuple[Layer, ...]
+    _pass: Capture = field(repr=False)
+    _cache: ByteCache = field(repr=False)
+    _backward: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What the pass is a function of: network and weights, pixels, input size."""
+        return (self.model.key, self.digest, self.size)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """softmax(z), (N,), on the network's device, without a graph."""
+        return self._pass.logits.detach()[0].softmax(0)
+
+    @property
+    def logits(self) -> Tensor:
+        """z, (N,), on the network's device, without a graph."""
+        return self._pass.logits.detach()[0]
+
+    def activation(self, layer: str) -> Tensor:
+        """A_k (C, h, w) of `layer`, without a graph."""
+        return self._captured(layer).activations[layer].detach()[0]
+
+    def vjp(self, layer: str, vectors: Tensor) -> Tensor:
+        """G_k(g): the vector-Jacobian product of the logits with g = `vectors` at `layer`.
+
+        (N,) gives (C, h, w); (M, N) gives (M, C, h, w), as one batched call. Linear in g.
+        """
+        kept = self._captured(layer)
+        return self._gradient(kept.logits, kept.activations[layer], vectors)
+
+    def input_gradient(self, vector: Tensor, *, guided: bool) -> Tensor:
+        """The gradient (3, H, W) of <g, z> at the network's input, plain or guided (Springenberg 2015)."""
+        kept = self.remember(
+            ("input", guided),
+            lambda: capture(self.model.module, self.inputs, (), guided=guided),
+            self._graph_bytes,
+        )
+        return self._gradient(kept.logits, kept.activations[""], vector)
+
+    def cam(self, layer: str, basis: Basis) -> Tensor:
+        """The signed Grad-CAM map (h, w) of one basis vector: sum_c mean_ij(G_cij) A_c (Selvaraju 2017, eq. 1, 2).
+
+        Linear in the cotangent, cached, and where the head is pooling plus linear a row of `class_maps`.
+        """
+        return self.remember(("cam", layer, basis), lambda: self._cam(layer, basis), _bytes)
+
+    def class_maps(self, layer: str) -> Tensor:
+        """The signed Grad-CAM maps of all N classes, (N, h, w).
+
+        One matrix product at the layer before global average pooling and a linear head; elsewhere N VJPs.
+        """
+        return self.remember(("class maps", layer), lambda: self._class_maps(layer), _bytes)
+
+    def closed_form(self, layer: str) -> bool:
+        """Whether the CAM weights of all classes at `layer` are known without a gradient."""
+        return self._head(layer) is not None
+
+    def remember(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        """The cached value of a function of this pass."""
+        return self._cache.get((*self.key, key), make, size)
+
+    def _captured(self, layer: str) -> Capture:
+        if layer in self._pass.activations:
+            return self._pass
+        layer_lists.find(self.layers, layer)
+        return self.remember(
+            ("pass", layer), lambda: capture(self.model.module, self.inputs, (layer,)), self._graph_bytes
+        )
+
+    def _graph_bytes(self, _: object) -> int:
+        return self.model.graph_bytes(self.size)
+
+    def _gradient(self, logits: Tensor, target: Tensor, vectors: Tensor) -> Tensor:
+        """d<g, z>/d target. The lock keeps threads from running one graph backwards at the same time."""
+        if vectors.shape[-1] != logits.shape[1]:
+            raise QuestionError(f"The network has {logits.shape[1]} classes, and the cotangent {vectors.shape[-1]}.")
+        batched = vectors.ndim == 2
+        with self._backward:
+            (gradient,) = torch.autograd.grad(
+                logits, target, vectors.to(logits).unsqueeze(-2), retain_graph=True, is_grads_batched=batched
+            )
+        return gradient[:, 0] if batched else gradient[0]
+
+    def _cam(self, layer: str, basis: Basis) -> Tensor:
+        vector = cotangent(basis, self.probabilities)
+        if self.closed_form(layer):
+            return torch.einsum("n,nhw->hw", vector, self.class_maps(layer))
+        weights = self.vjp(layer, vector).mean((1, 2))
+        return torch.einsum("c,chw->hw", weights, self.activation(layer))
+
+    def _class_maps(self, layer: str) -> Tensor:
+        activation = self.activation(layer)
+        weights = self._head(layer)
+        if weights is None:
+            identity = torch.eye(len(self.logits)).to(activation)
+            weights = torch.cat([self.vjp(layer, some).mean((2, 3)) for some in identity.split(CHUNK)])
+        return torch.einsum("nc,chw->nhw", weights, activation)
+
+    def _head(self, layer: str) -> Tensor | None:
+        return self.remember(
+            ("head", layer),
+            lambda: self._find_head(layer),
+            lambda weights: _bytes(weights) if weights is not None else 0,
+        )
+
+    def _find_head(self, layer: str) -> Tensor | None:
+        """W / (h w) of the linear head, (N, C), if the network from `layer` on is pooling and W alone.
+
+        The structure is guessed and then checked on this very pass: the gradient of a random cotangent must be
+        what the closed form says, so an unusual head is never misread.
+        """
+        linear = [part for part in self.model.module.modules() if isinstance(part, nn.Linear)]
+        activation = self.activation(layer)
+        if not linear or linear[-1].weight.shape != (len(self.logits), len(activation)):
+            return None
+        weights = linear[-1].weight.detach() / activation[0].numel()
+        probe = torch.randn(len(self.logits), generator=torch.Generator().manual_seed(0)).to(activation)
+        gradient = self.vjp(layer, probe)
+        expected = (probe @ weights)[:, None, None].expand_as(gradient)
+        close = (gradient - expected).norm() <= 1e-5 * expected.norm()
+        return weights if bool(close) else None
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
