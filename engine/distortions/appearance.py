@@ -1,4 +1,4 @@
-"""Filters, reconstruction, tone and colour of TID2013: types 8, 9, 16 to 18, 23 and 24. Signature: see noise.py."""
+"""Filters, tone, colour, reconstruction of TID2013: types 8, 9, 16 to 18, 23, 24. Signature: see noise.py."""
 
 import numpy as np
 from numpy.random import Generator
@@ -11,13 +11,11 @@ from engine.distortions.transforms import keep_large, to_rgb, to_ycbcr
 def gaussian_blur(image: Image, level: int, rng: Generator) -> Pixels:
     """Type 8: Gaussian blur."""
     sigmas = (0.55, 0.68, 0.93, 1.6, 4.5)
-    return reach(
-        image, level, lambda sigma: ndimage.gaussian_filter(image, (sigma, sigma, 0)), sigmas, (0.15, 40.0)
-    )
+    return reach(image, level, lambda sigma: ndimage.gaussian_filter(image, (sigma, sigma, 0)), sigmas, (0.15, 40.0))
 
 
 def image_denoising(image: Image, level: int, rng: Generator) -> Pixels:
-    """Type 9: what a DCT denoiser leaves of a noisy image (hard threshold at 2.7 sigma, blocks in four places)."""
+    """Type 9: what a DCT denoiser leaves of a noisy image (hard threshold at 2.7 sigma, four grids)."""
     noise = rng.standard_normal(image.shape, np.float32)
 
     def denoise(sd: float) -> Image:
@@ -64,9 +62,7 @@ def chromatic_aberration(image: Image, level: int, rng: Generator) -> Pixels:
     def shift(distance: float) -> Image:
         shifted = image.copy()
         for channel, sign in ((0, 1), (2, -1)):
-            moved = ndimage.shift(
-                image[..., channel], (sign * distance / 2, sign * distance), order=1, mode="nearest"
-            )
+            moved = ndimage.shift(image[..., channel], (sign * distance / 2, sign * distance), order=1, mode="nearest")
             shifted[..., channel] = ndimage.gaussian_filter(moved, 0.15 * distance)
         return shifted
 

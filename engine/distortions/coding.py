@@ -27,9 +27,7 @@ _START_OF_SCAN, _START_OF_DATA = b"\xff\xda", b"\xff\x93"  # JPEG, JPEG 2000
 
 def _jpeg(image: Image, scale: float, **options: Any) -> bytes:
     """Baseline JPEG, 4:2:0, with the standard's tables times ``scale``."""
-    tables = [
-        np.clip(np.rint(np.array(t) * scale), 1, 255).astype(int).ravel().tolist() for t in (_LUMA, _CHROMA)
-    ]
+    tables = [np.clip(np.rint(np.array(t) * scale), 1, 255).astype(int).ravel().tolist() for t in (_LUMA, _CHROMA)]
     file = io.BytesIO()
     PIL.Image.fromarray(to_pixels(image)).save(file, "JPEG", qtables=tables, subsampling=2, **options)
     return file.getvalue()
@@ -72,7 +70,7 @@ def _try_decode(data: bytearray, shape: tuple[int, ...]) -> Pixels | None:
 
 
 def _safe_places(data: bytes, start: int, end: int) -> NDArray[np.intp]:
-    """Positions in the entropy-coded part that neither are nor follow 0xFF: no marker can appear or vanish."""
+    """Positions in the entropy-coded part that neither are nor follow 0xFF, so that markers stay."""
     stream = np.frombuffer(data, np.uint8)
     places = np.arange(start + 1, end)
     return places[(stream[places] != 0xFF) & (stream[places - 1] != 0xFF)]
@@ -126,9 +124,7 @@ def jpeg2000_transmission_errors(image: Image, level: int, rng: Generator) -> Pi
     for _ in range(3):
         chosen = (rng.random(most) ** 1.5 * candidates.size).astype(int)
         damaged = _error_curve(image, data, candidates[chosen], rng.integers(0, 255, most))
-        pixels = reach(
-            image, level, damaged, (2.0, 6.0, 20.0, 60.0, 180.0), (1.0, float(max(2, most))), 0.3, 8
-        )
+        pixels = reach(image, level, damaged, (2.0, 6.0, 20.0, 60.0, 180.0), (1.0, float(max(2, most))), 0.3, 8)
         gap = abs(psnr(image, pixels) - target_psnr(level))
         if gap < best_gap:
             best, best_gap = pixels, gap

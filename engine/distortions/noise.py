@@ -85,11 +85,9 @@ def multiplicative_noise(image: Image, level: int, rng: Generator) -> Pixels:
 
 
 def comfort_noise(image: Image, level: int, rng: Generator) -> Pixels:
-    """Type 20: small DCT coefficients keep their size and lose their sign (texture made up by the decoder)."""
+    """Type 20: small DCT coefficients keep their size and lose their sign: texture made up."""
     coefficients = block_dct(to_ycbcr(image), 8)
-    flipped = np.abs(coefficients) * np.where(
-        rng.random(coefficients.shape) < 0.5, np.float32(-1), np.float32(1)
-    )
+    flipped = np.abs(coefficients) * np.where(rng.random(coefficients.shape) < 0.5, np.float32(-1), np.float32(1))
 
     def replace(limit: float) -> Image:
         small = np.abs(coefficients) < limit

@@ -10,7 +10,7 @@ _PATCH = 15  # side of a misplaced patch
 _REACH = 12  # how far a patch is misplaced at most
 _BLOCK = 32  # side of a coloured block
 _BLOCKS = (32, 24, 16, 10, 6)  # on a TID image, by level: fewer and stronger, at one PSNR
-_BLOCK_LEVEL = 4  # the level whose PSNR (24 dB) is nearest to the one all five share
+_BLOCK_PSNR = 23.3  # what all five levels share
 
 
 def pattern_noise(image: Image, level: int, rng: Generator) -> Pixels:
@@ -42,9 +42,7 @@ def block_wise(image: Image, level: int, rng: Generator) -> Pixels:
     height, width = image.shape[:2]
     side = max(1, min(_BLOCK, height // 2, width // 2))
     count = max(1, round(_BLOCKS[level - 1] * height * width / _TID_AREA))
-    corners = np.stack(
-        [rng.integers(0, height - side + 1, count), rng.integers(0, width - side + 1, count)], 1
-    )
+    corners = np.stack([rng.integers(0, height - side + 1, count), rng.integers(0, width - side + 1, count)], 1)
     colours = rng.uniform(0, 255, (count, 3)).astype(np.float32)
 
     def paint(strength: float) -> Image:
@@ -55,4 +53,4 @@ def block_wise(image: Image, level: int, rng: Generator) -> Pixels:
             result[here] = mean + (colour - mean) * np.float32(strength)
         return np.clip(result, 0, 255)
 
-    return reach(image, _BLOCK_LEVEL, paint, (0.5, 0.7, 0.9, 1.2, 1.5), (0.02, 9.0))
+    return reach(image, level, paint, (0.5, 0.7, 0.9, 1.2, 1.5), (0.02, 9.0), target=_BLOCK_PSNR)

@@ -1,5 +1,5 @@
-"""Plain degradations by their own parameter, for robustness tests: not opinion-scored levels, but blur by
-radius, noise by standard deviation, JPEG by quality and contrast by factor. All take and give uint8 (H, W, 3).
+"""Plain degradations by their own parameter, for robustness tests: blur by radius, noise by standard
+deviation, JPEG by quality, contrast by factor. All take and give uint8 (H, W, 3).
 """
 
 import io
@@ -33,9 +33,7 @@ def jpeg(pixels: Pixels, quality: float) -> Pixels:
     if not 1 <= quality <= 100:
         raise QuestionError(f"A JPEG quality lies between 1 and 100; {quality:g} was given.")
     file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(
-        file, "JPEG", quality=round(quality), subsampling=2 if quality < 90 else 0
-    )
+    PIL.Image.fromarray(pixels).save(file, "JPEG", quality=round(quality), subsampling=2 if quality < 90 else 0)
     return np.asarray(PIL.Image.open(io.BytesIO(file.getvalue())).convert("RGB"))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-Image = NDArray[np.float32]
+Image = NDArray[np.floating]
 
 LEVELS = (1, 2, 3, 4, 5)
 LEVEL_PSNR = (33.0, 30.0, 27.0, 24.0, 21.0)
@@ -20,7 +20,7 @@ _STRENGTH_PER_DB = np.log(2) / 6.02  # additive noise: 6 dB for every doubling
 _NO_ERROR_DB = 99.0
 
 
-def to_pixels(image: NDArray[np.floating]) -> Pixels:
+def to_pixels(image: NDArray) -> Pixels:
     """Round and clip an image in 0..255 to uint8."""
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
@@ -40,20 +40,22 @@ def target_psnr(level: int) -> float:
 def reach(
     image: Image,
     level: int,
-    curve: Callable[[float], NDArray[np.floating]],
+    curve: Callable[[float], NDArray],
     typical: Sequence[float],
     bounds: tuple[float, float],
     tolerance: float = 0.1,
     steps: int = 12,
+    target: float | None = None,
 ) -> Pixels:
     """The image on ``curve`` whose PSNR is nearest to the level's.
 
     ``curve`` maps a positive strength to an image in 0..255 and must get worse with it, at least roughly;
     ``typical`` is the strength usual at each level, where the search begins; ``bounds`` are almost no damage
-    and the most that makes sense. Where the level cannot be reached (blur on a constant image), the image
-    that came nearest is returned.
+    and the most that makes sense; ``target`` is a PSNR in dB in place of the level's own. Where it cannot be
+    reached (blur on a constant image), the image that came nearest is returned.
     """
-    target, (low, high) = target_psnr(level), np.log(bounds)
+    target = target_psnr(level) if target is None else target
+    low, high = np.log(bounds)
     place, best, best_gap = float(np.log(typical[level - 1])), None, np.inf
     gap_low: float | None = None
     gap_high: float | None = None
@@ -69,9 +71,8 @@ def reach(
         else:
             high, gap_high = place, gap
         if gap_low is None or gap_high is None:
-            place = float(
-                np.clip(place + gap * _STRENGTH_PER_DB, 0.97 * low + 0.03 * high, 0.03 * low + 0.97 * high)
-            )
+            edge = 0.03 * (high - low)
+            place = float(np.clip(place + gap * _STRENGTH_PER_DB, low + edge, high - edge))
         elif step % 3 == 2:
             place = (low + high) / 2
         else:

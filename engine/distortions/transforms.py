@@ -7,9 +7,7 @@ from scipy import fft
 from engine.distortions.solve import Image
 
 # ITU-R BT.601, full range, as in JPEG.
-_YCBCR = np.array(
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
-)
+_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 _RGB = np.linalg.inv(_YCBCR).astype(np.float32)
 
 
