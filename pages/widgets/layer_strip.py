@@ -10,7 +10,9 @@ from pages.widgets.frontend import Blob, Widget, pack
 from pages.widgets.map_panel import Map
 
 _widget = Widget(
-    "layer_strip", scripts=("map_colours.js", "map_paint.js", "layer_strip.js"), styles=("layer_strip.css",)
+    "layer_strip",
+    scripts=("map_colours.js", "map_paint.js", "map_view.js", "layer_strip.js"),
+    styles=("layer_strip.css",),
 )
 
 

@@ -26,7 +26,7 @@ Map = NDArray[np.float32]
 
 _widget = Widget(
     "map_panel",
-    scripts=("map_colours.js", "map_paint.js", "map_view.js", "map_parts.js", "map_panel.js"),
+    scripts=("map_colours.js", "map_paint.js", "map_view.js", "map_parts.js", "map_tools.js", "map_panel.js"),
     styles=("map_panel.css",),
 )
 

@@ -1,1 +1,256 @@
-// in progress
+// One panel: its elements, what it draws and what it says.
+
+const PIXELS = 1_000_000;  // painted at most for all panels together in one frame; beyond that the browser enlarges
+const ICONS = {
+  save: "M8 1.5v8.2m0 0L4.8 6.5M8 9.7l3.2-3.2M2.5 11.5v2.2h11v-2.2",
+  close: "M3.5 3.5l9 9m0-9l-9 9",
+};
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+// "upper left", "middle": the third of the map where a cell lies, for those who do not see it.
+function whereabouts({row, column}, {h, w}) {
+  const third = (i, n, names) => names[Math.min(2, Math.floor(((i + 0.5) / n) * 3))];
+  const words = [third(row, h, ["upper", "", "lower"]), third(column, w, ["left", "", "right"])];
+  return words.filter(Boolean).join(" ") || "middle";
+}
+
+class Panel {
+  // `host`: {send(event), point(panel, event), key(panel, event)} of the row that the panel stands in.
+  constructor(host) {
+    this.host = host;
+    this.title = make("h3", {class: "title"});
+    this.select = make("select", {class: "title", "aria-label": "Method of this panel", onchange: () => this.switch()});
+    this.save = make("button", {class: "icon", type: "button", onclick: () => savePanel(this)}, icon("save"));
+    this.remove = make("button", {class: "icon", type: "button", onclick: () => this.drop()}, icon("close"));
+    this.question = make("p", {class: "question"});
+    this.photo = make("canvas", {class: "photo", "aria-hidden": "true"});
+    this.map = make("canvas", {class: "map", role: "img", tabindex: "0", "aria-describedby": "keys"});
+    this.cross = ["vertical", "horizontal", "cell"].map((name) => make("i", {class: `cross ${name}`, "aria-hidden": "true"}));
+    this.stage = make("div", {class: "stage"}, this.photo, this.map, ...this.cross);
+    this.strip = make("canvas", {class: "strip", width: "256", height: "12", "aria-hidden": "true"});
+    this.caret = make("i", {class: "caret", "aria-hidden": "true"});
+    this.ticks = make("div", {class: "ticks"}, make("span"), make("span"), make("span"));
+    this.meaning = make("div", {class: "meaning"}, make("span"), make("span"));
+    this.readout = make("output", {class: "readout", title: "The cell's raw value; rows and columns are counted from 0"});
+    this.legend = make("div", {class: "legend"},
+      make("div", {class: "bar"}, this.strip, this.caret), this.ticks, this.meaning, this.readout);
+    this.contrast = new Contrast(this);
+    this.sentence = make("p", {class: "sentence"});
+    this.notes = make("ul", {class: "notes", "aria-label": "Notes"});
+    this.element = make("article", {class: "panel"},
+      make("header", {}, this.title, this.select, this.save, this.remove),
+      this.question, this.stage, this.legend, this.contrast.element, this.sentence, this.notes);
+    this.image = null;
+    for (const kind of ["pointermove", "pointerdown", "pointerup", "pointercancel", "pointerleave", "wheel", "dblclick"]) {
+      this.stage.addEventListener(kind, (event) => host.point(this, event), {passive: false});
+    }
+    this.map.addEventListener("keydown", (event) => host.key(this, event));
+  }
+
+  switch() {
+    this.element.setAttribute("aria-busy", "true");
+    this.host.send({kind: "method", panel: this.told.id, method: this.select.value});
+  }
+
+  drop() {
+    this.element.setAttribute("aria-busy", "true");
+    this.host.send({kind: "remove", panel: this.told.id});
+  }
+
+  // Take what Python said: `told` is the panel's part of the header.
+  receive(told, values, slope, methods, marks) {
+    Object.assign(this, {told, values, slope, marks});
+    this.element.removeAttribute("aria-busy");
+    this.common = slope ? commonScale(values, slope, marks) : null;
+    const choosable = methods.length > 0 && told.method !== null;
+    this.title.hidden = choosable;
+    this.select.hidden = !choosable;
+    if (choosable) fillSelect(this.select, methods, told.method, told.title);
+    say(this.title, told.title);
+    this.name = choosable ? this.select.selectedOptions[0].textContent : told.title;
+    this.element.setAttribute("aria-label", this.name);
+    for (const [button, text] of [[this.save, "Save as PNG"], [this.remove, "Remove this panel"]]) {
+      button.title = text;
+      button.setAttribute("aria-label", `${text}: ${this.name}`);
+    }
+    this.remove.hidden = !told.removable;
+    this.legend.hidden = !values;
+    this.contrast.receive();
+    this.settle();
+  }
+
+  get q() { return views.now.q[this.told.id] ?? this.told.q; }
+
+  get signed() {
+    if (this.told.range) return false;
+    const {values} = views.now;
+    const both = this.told.signed || this.grid.low < 0;
+    return values === "signed" ? both : values === "auto" && this.told.signed;
+  }
+
+  // What follows from the numbers and Q: the grid that is drawn, and every text.
+  settle() {
+    const {told} = this;
+    const withQ = (text) => text.replaceAll("{Q}", number(this.q));
+    say(this.question, withQ(told.question));
+    say(this.sentence, withQ(told.sentence));
+    this.words = told.meaning.map(withQ);
+    this.grid = null;
+    if (this.values) {
+      this.grid = this.slope ? contrasted(this.values, this.slope, this.q) : this.values;
+      this.extremes = survey(this.grid);
+      Object.assign(this.grid, {low: this.extremes.lowest.value, high: this.extremes.highest.value});
+    }
+    const notes = told.notes.map(withQ);
+    const equal = this.slope && told.score !== null && Math.abs(this.q - told.score) < 0.005;
+    if (equal) notes.push("Q equals the score");
+    if (this.grid && !told.range && !(this.grid.high > 0) && !notes.includes("no positive evidence")) {
+      notes.push("no positive evidence");
+    }
+    const shown = [...this.notes.children].map((item) => item.textContent);
+    if (shown.join("\n") !== notes.join("\n")) this.notes.replaceChildren(...notes.map((text) => make("li", {}, text)));
+    this.map.setAttribute("aria-label", this.description());
+  }
+
+  description() {
+    const photo = this.host.photo.name;
+    if (!this.grid) return `The photo ${photo}, without a map. ${this.told.sentence}`;
+    const {highest, lowest} = this.extremes;
+    const end = (word, end) => `${word} ${number(end.value)} at row ${end.row}, column ${end.column} (${whereabouts(end, this.grid)})`;
+    return `${this.name} over the photo ${photo}, ${this.grid.h} by ${this.grid.w} cells: ` +
+      `${end("highest", highest)}, ${end("lowest", lowest)}.`;
+  }
+
+  // The end of this panel's own scale.
+  ownEnd() {
+    if (!this.grid) return 0;
+    const {range} = this.told;
+    if (range) return range[1] - range[0];
+    if (this.common !== null) return this.common;
+    return this.signed ? Math.max(Math.abs(this.grid.low), Math.abs(this.grid.high)) : Math.max(0, this.grid.high);
+  }
+
+  // Set the canvas to the stage's size in device pixels; `budget` limits how many are painted.
+  resize(budget) {
+    const {clientWidth, clientHeight} = this.stage;
+    if (!clientWidth) return;
+    const ratio = globalThis.devicePixelRatio || 1;
+    const fit = (limit) => Math.min(ratio, Math.sqrt(limit / (clientWidth * clientHeight)));
+    const set = (canvas, scale) => {
+      const [w, h] = [Math.round(clientWidth * scale), Math.round(clientHeight * scale)];
+      if (canvas.width === w && canvas.height === h) return false;
+      Object.assign(canvas, {width: w, height: h});
+      return true;
+    };
+    if (set(this.photo, ratio)) this.drawPhoto();
+    if (set(this.map, fit(budget))) this.image = null;
+  }
+
+  drawPhoto() {
+    const {bitmap} = this.host.photo;
+    if (!bitmap || !this.photo.width) return;
+    const {x, y, share} = this.host.window();
+    const context = this.photo.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(bitmap, x * bitmap.width, y * bitmap.height, share * bitmap.width, share * bitmap.height,
+      0, 0, this.photo.width, this.photo.height);
+  }
+
+  // Everything that paint() needs besides the pixels, as it stands now.
+  style(end) {
+    const {hide, colours, fade, look: form} = views.now;
+    const {range, extent} = this.told;
+    const tables = this.host.tables({colours, signed: this.signed, hide: hide / 100, fade: fade === "on" && !range});
+    return {view: this.host.window(), extent, smooth: form === "smooth", tables, scale: {zero: range ? range[0] : 0, end}};
+  }
+
+  drawMap(end) {
+    const {width, height} = this.map;
+    const context = this.map.getContext("2d");
+    if (!this.grid) { context.clearRect(0, 0, width, height); return; }
+    this.image ??= context.createImageData(width, height);
+    const stripe = (8 * width) / (this.stage.clientWidth || width);
+    const style = {...this.style(end), stripe};
+    paint(new Uint32Array(this.image.data.buffer), width, height, this.grid, style);
+    context.putImageData(this.image, 0, 0);
+    this.drawLegend(style, end);
+  }
+
+  drawLegend(style, end) {
+    const {signed} = this;
+    const zero = style.scale.zero;
+    const [from, to] = [signed ? -end : zero, zero + end];
+    const look = `${signed},${from},${to},${views.now.colours},${views.now.hide},${views.now.fade},${this.words}`;
+    if (look === this.legendLook) return;
+    this.legendLook = look;
+    const n = 256;
+    const ramp = Float32Array.from({length: n}, (_, i) => from + ((to - from) * i) / (n - 1));
+    const context = this.strip.getContext("2d");
+    const image = context.createImageData(n, 12);
+    const whole = {...style, view: {x: 0, y: 0, share: 1}, extent: [0, 0, 1, 1], smooth: true, stripe: 6};
+    paint(new Uint32Array(image.data.buffer), n, 12, {h: 1, w: n, data: ramp}, whole);
+    context.putImageData(image, 0, 0);
+    const clipped = this.common !== null && Math.max(this.grid.high, -this.grid.low) > end * 1.001;
+    const ticks = [from, (from + to) / 2, to].map(number);
+    if (clipped) { ticks[0] = signed ? `\u2264${ticks[0]}` : ticks[0]; ticks[2] = `\u2265${ticks[2]}`; }
+    [...this.ticks.children].forEach((tick, i) => say(tick, ticks[i]));
+    const [positive, negative] = this.words;
+    say(this.meaning.children[0], signed && negative ? `\u2212 ${negative}` : "");
+    say(this.meaning.children[1], positive ? (signed ? `+ ${positive}` : positive) : "");
+    this.ends = [from, to];
+  }
+
+  // Show the crosshair at a place of the photo (shares of width and height), or hide it (null).
+  point(place) {
+    const cell = place && this.grid ? this.cellAt(place) : null;
+    const {x, y, share} = this.host.window();
+    const [width, height] = [this.stage.clientWidth, this.stage.clientHeight];
+    const across = (f) => ((f - x) / share) * width, down = (f) => ((f - y) / share) * height;
+    this.stage.classList.toggle("pointed", Boolean(place));
+    this.caret.hidden = !cell;
+    if (!place) { say(this.readout, ""); return; }
+    const [vertical, horizontal, box] = this.cross;
+    vertical.style.transform = `translateX(${across(place.x)}px)`;
+    horizontal.style.transform = `translateY(${down(place.y)}px)`;
+    box.hidden = !cell;
+    if (!cell) { say(this.readout, ""); return; }
+    const [left, top, right, bottom] = this.told.extent;
+    const [w, h] = [(right - left) / this.grid.w, (bottom - top) / this.grid.h];
+    box.style.transform = `translate(${across(left + cell.column * w)}px, ${down(top + cell.row * h)}px)`;
+    box.style.width = `${(w / share) * width}px`;
+    box.style.height = `${(h / share) * height}px`;
+    const [from, to] = this.ends ?? [0, 0];
+    const along = to > from ? Math.min(1, Math.max(0, (cell.value - from) / (to - from))) : 0;
+    this.caret.style.left = `${along * 100}%`;
+    say(this.readout, `${number(cell.value)} at row ${cell.row}, column ${cell.column}`);
+  }
+
+  // The cell under a place of the photo, or null outside of the grid.
+  cellAt({x, y}) {
+    const [left, top, right, bottom] = this.told.extent;
+    const column = Math.floor(((x - left) / (right - left)) * this.grid.w);
+    const row = Math.floor(((y - top) / (bottom - top)) * this.grid.h);
+    if (column < 0 || row < 0 || column >= this.grid.w || row >= this.grid.h) return null;
+    return {row, column, value: this.grid.data[row * this.grid.w + column]};
+  }
+}
+
+// Fill a select with [value, text] pairs; a value that is not among them is added, so that the truth is shown.
+function fillSelect(select, choices, value, text) {
+  const all = choices.some(([id]) => id === value) ? choices : [[value, text], ...choices];
+  const key = JSON.stringify(all);
+  if (select.dataset.choices !== key) {
+    select.replaceChildren(...all.map(([id, title]) => make("option", {value: id}, title)));
+    select.dataset.choices = key;
+  }
+  select.value = value;
+}

@@ -1,0 +1,115 @@
+"""What a person has chosen: one frozen value, kept in the session and written to the address of the page.
+
+The address holds everything but an uploaded photo, which stays in the session's memory alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import streamlit as st
+
+from engine import Engine
+
+QUALITY = "quality"
+UPLOAD = "upload"
+PANELS = ("gradcam", "contrastive-saliency", QUALITY)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The state of a view. None or "" means: the usual one (the network's answer, the runner-up, a method's own layer).
+
+    `photo` is a sample's name or "upload"; `panels` are method ids, "quality" among them; `options` are the
+    non-default options of contrastive saliency as (name, value) pairs of text.
+    """
+
+    photo: str = "cat"
+    model: str = "embedded"
+    weights: str = "default"
+    size: int | None = None
+    layer: str = ""
+    fact: int | None = None
+    foil: int | None = None
+    panels: tuple[str, ...] = PANELS
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """The one engine that all sessions share: networks, passes and maps are kept by content, not by person."""
+    return Engine()
+
+
+def current() -> Choice:
+    """The session's choice; at its first run, what the address says."""
+    if "choice" not in st.session_state:
+        st.session_state["choice"] = from_address(dict(st.query_params))
+    choice: Choice = st.session_state["choice"]
+    return choice
+
+
+def change(**values: Any) -> None:
+    """Change the choice: from callbacks, before the page runs again. What depended on the old values is forgotten."""
+    if "photo" in values:
+        values = {"fact": None, "foil": None} | values
+    if "model" in values:
+        values = {"weights": "default", "size": None, "layer": "", "fact": None, "foil": None} | values
+    if "size" in values:
+        values = {"layer": ""} | values
+    st.session_state["choice"] = replace(current(), **values)
+
+
+def bound(key: str, value: object, field: str, of: Callable[[Any], Any] = lambda chosen: chosen) -> dict[str, Any]:
+    """Keyword arguments that tie a Streamlit widget to one field of the choice.
+
+    The widget always shows `value`; what a person picks in it goes through `of` into the field.
+    """
+    st.session_state[key] = value
+
+    def told() -> None:
+        picked = st.session_state[key]
+        if picked is not None:
+            change(**{field: of(picked)})
+
+    return {"key": key, "on_change": told}
+
+
+def publish() -> None:
+    """Write the choice to the page's address, so that it can be shared."""
+    wanted = to_address(current())
+    if dict(st.query_params) != wanted:
+        st.query_params.from_dict(wanted)
+
+
+def to_address(choice: Choice) -> dict[str, str]:
+    """The query parameters that differ from a fresh view."""
+    usual = Choice()
+    changed = {f.name: getattr(choice, f.name) for f in fields(Choice)}
+    changed = {name: value for name, value in changed.items() if value != getattr(usual, name)}
+    return {name: _write(value) for name, value in changed.items()}
+
+
+def from_address(parameters: dict[str, str]) -> Choice:
+    """The choice in query parameters; what cannot be read is left at its usual value."""
+    values: dict[str, Any] = {}
+    for name in ("photo", "model", "layer"):
+        if name in parameters:
+            values[name] = parameters[name][:100]
+    for name in ("size", "fact", "foil"):
+        if parameters.get(name, "").isdecimal():
+            values[name] = int(parameters[name][:9])
+    if parameters.get("weights") == "random":
+        values["weights"] = "random"
+    if "panels" in parameters:
+        values["panels"] = tuple(dict.fromkeys(parameters["panels"].split(",")[:5]))
+    if "options" in parameters:
+        pairs = (pair.partition(":") for pair in parameters["options"].split(",")[:10])
+        values["options"] = tuple((name, value) for name, _, value in pairs)
+    return Choice(**values)
+
+
+def _write(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(":".join(item) if isinstance(item, tuple) else str(item) for item in value)
+    return str(value)
