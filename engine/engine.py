@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,9 +19,12 @@ from engine.maps import Map, frozen
 from engine.methods import Method, method
 from engine.models import catalogue
 from engine.models.model import Model, Preprocess, squared
-from engine.readings import Ask
+from engine.readings import Ask, cam
 from engine.surprisal import Surprisal, surprisal
 from engine.trace import Answer, Trace
+
+if TYPE_CHECKING:
+    from engine.quality import QualityResult
 
 Source = Image.Image | bytes | str | Path | Photo
 
@@ -139,9 +142,43 @@ class Engine:
             not computed,
         )
 
+    def explain_layers(
+        self, trace: Trace, name: str, fact: int | None = None, foil: int | None = None, **options: Any
+    ) -> dict[str, Map]:
+        """The maps of a method at every principal layer, from the image's side to the answer's.
+
+        Maps that are linear in the cotangent come from one run backwards through all layers together.
+        """
+        asked = method(name)
+        if asked.question is not None and asked.reading is cam:
+            known_fact = trace.answer.fact if fact is None else _known_class(trace, fact)
+            known_foil = trace.answer.runner_up if foil is None else _known_class(trace, foil)
+            for _, basis in asked.question.terms(known_fact, known_foil):
+                trace.prefetch(basis)
+        principal = [layer.name for layer in trace.layers if layer.principal]
+        return {layer: self.explain(trace, name, layer, fact, foil, **options) for layer in principal}
+
     def surprisal(self, trace: Trace, layer: str | None = None, foils: Sequence[int] | None = None) -> Surprisal:
         """How surprised the network would be by each answer, at `layer`; see `engine.surprisal`."""
         return surprisal(trace, layer or trace.model.default_layer("deep", trace.size), foils)
+
+    def quality(self, image: Source, reference: Source | None = None, stride: int = 8) -> "QualityResult":
+        """The quality of a photo, 0 to 1, with the map for any other score; see `engine.quality.QualityResult`.
+
+        With a `reference` of the same size the full-reference network judges, else the no-reference one.
+        `stride` is the distance of patches in pixels. Raises ImageError, ModelError.
+        """
+        from engine import quality  # its networks are needed by this question alone
+
+        photo = image if isinstance(image, Photo) else decode(image)
+        other = reference if isinstance(reference, Photo | None) else decode(reference)
+        key = ("quality", photo.digest, other.digest if other else None, stride)
+
+        def make() -> "QualityResult":
+            network = quality.load("full-reference" if other else "no-reference", self.device)
+            return quality.assess(network, photo.pixels, other.pixels if other else None, stride=stride)
+
+        return self._cache.get(key, make, lambda result: result.nbytes)
 
     def default_layer(self, model: Model, name: str, size: int | None = None) -> str:
         """The layer that suits a method: the measured favourite, else by the method's kind."""

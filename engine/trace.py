@@ -109,6 +109,18 @@ class Trace:
         """
         return self.remember(("cam", layer, basis), lambda: self._cam(layer, basis), _bytes)
 
+    def prefetch(self, basis: Basis) -> None:
+        """Take the CAM maps of one basis vector at all layers of the first pass at once: one run backwards."""
+        vector = cotangent(basis, self.probabilities)
+        targets = {k: a for k, a in self._pass.activations.items() if (*self.key, ("cam", k, basis)) not in self._cache}
+        if len(targets) < 2:
+            return
+        with self._backward:
+            gradients = torch.autograd.grad(self._pass.logits, list(targets.values()), vector[None], retain_graph=True)
+        for layer, gradient in zip(targets, gradients, strict=True):
+            signed = torch.einsum("c,chw->hw", gradient[0].mean((1, 2)), self.activation(layer))
+            self.remember(("cam", layer, basis), lambda signed=signed: signed, _bytes)
+
     def class_maps(self, layer: str) -> Tensor:
         """The signed Grad-CAM maps of all N classes, (N, h, w).
 

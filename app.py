@@ -1,0 +1,13 @@
+"""The app: page settings and navigation, nothing else. Start it with `make run`."""
+
+import engine  # noqa: F401  (first of all: it sets how torch's threads wait)
+
+import streamlit as st  # isort: skip
+
+st.set_page_config(page_title="Expectancy Explorer", page_icon="🔎", layout="wide")
+st.navigation(
+    [
+        st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
+    ],
+    position="top",
+).run()
