@@ -75,9 +75,11 @@ class Row {
   }
 
   viewed(names) {
-    if (names.includes("q")) for (const panel of this.panels.values()) if (panel.slope) panel.settle();
+    if (names.includes("q") || names.includes("values")) {
+      for (const panel of this.panels.values()) panel.settle();
+      this.want("point");
+    }
     if (names.includes("zoom")) this.want("photo", "point");
-    if (names.includes("q")) this.want("point");
     this.want(names.some((name) => LOOK_ALL.includes(name)) ? "map" : "tools");
   }
 

@@ -35,20 +35,20 @@ class Panel {
     this.photo = make("canvas", {class: "photo", "aria-hidden": "true"});
     this.map = make("canvas", {class: "map", role: "img", tabindex: "0", "aria-describedby": "keys"});
     this.cross = ["vertical", "horizontal", "cell"].map((name) => make("i", {class: `cross ${name}`, "aria-hidden": "true"}));
-    this.stage = make("div", {class: "stage"}, this.photo, this.map, ...this.cross);
+    this.readout = make("output", {class: "readout", title: "The cell's raw value; rows and columns are counted from 0"});
+    this.stage = make("div", {class: "stage"}, this.photo, this.map, ...this.cross, this.readout);
     this.strip = make("canvas", {class: "strip", width: "256", height: "12", "aria-hidden": "true"});
     this.caret = make("i", {class: "caret", "aria-hidden": "true"});
     this.ticks = make("div", {class: "ticks"}, make("span"), make("span"), make("span"));
     this.meaning = make("div", {class: "meaning"}, make("span"), make("span"));
-    this.readout = make("output", {class: "readout", title: "The cell's raw value; rows and columns are counted from 0"});
     this.legend = make("div", {class: "legend"},
-      make("div", {class: "bar"}, this.strip, this.caret), this.ticks, this.meaning, this.readout);
+      make("div", {class: "bar"}, this.strip, this.caret), this.ticks, this.meaning);
     this.contrast = new Contrast(this);
     this.sentence = make("p", {class: "sentence"});
     this.notes = make("ul", {class: "notes", "aria-label": "Notes"});
     this.element = make("article", {class: "panel"},
       make("header", {}, this.title, this.select, this.save, this.remove),
-      this.question, this.stage, this.legend, this.contrast.element, this.sentence, this.notes);
+      this.question, this.stage, make("div", {}, this.legend, this.contrast.element, this.sentence, this.notes));
     this.image = null;
     for (const kind of ["pointermove", "pointerdown", "pointerup", "pointercancel", "pointerleave", "wheel", "dblclick"]) {
       this.stage.addEventListener(kind, (event) => host.point(this, event), {passive: false});
@@ -113,7 +113,7 @@ class Panel {
     const notes = told.notes.map(withQ);
     const equal = this.slope && told.score !== null && Math.abs(this.q - told.score) < 0.005;
     if (equal) notes.push("Q equals the score");
-    if (this.grid && !told.range && !(this.grid.high > 0) && !notes.includes("no positive evidence")) {
+    if (this.grid && !told.range && !this.signed && !(this.grid.high > 0) && !notes.includes("no positive evidence")) {
       notes.push("no positive evidence");
     }
     const shown = [...this.notes.children].map((item) => item.textContent);
@@ -218,6 +218,7 @@ class Panel {
     this.stage.classList.toggle("pointed", Boolean(place));
     this.caret.hidden = !cell;
     if (!place) { say(this.readout, ""); return; }
+    this.readout.classList.toggle("above", down(place.y) > height / 2);
     const [vertical, horizontal, box] = this.cross;
     vertical.style.transform = `translateX(${across(place.x)}px)`;
     horizontal.style.transform = `translateY(${down(place.y)}px)`;

@@ -40,11 +40,7 @@ class Contrast {
   }
 }
 
-const TITLES = {
-  auto: "As each method is read", signed: "Both signs", positive: "Positive only",
-  own: "Each its own", shared: "Shared", smooth: "Smooth", cells: "Cells",
-  colour: "In colour", grey: "In grey", on: "Fade out", off: "Keep",
-};
+const TITLES = {auto: "Per method", signed: "Both signs", positive: "Positive only"};
 
 // The controls under the panels. They only ever write the view, and show what the view says.
 class Tools {
@@ -52,35 +48,45 @@ class Tools {
     const range = (name, label, max) => {
       const input = make("input", {type: "range", min: "0", max, step: "1", oninput: () => look({[name]: Number(input.value)})});
       const value = make("output");
-      return {name, input, value, element: make("label", {}, make("span", {}, label), input, value)};
+      const show = () => { input.value = views.now[name]; say(value, `${views.now[name]} %`); };
+      return {show, element: make("label", {class: "range"}, make("span", {}, label), value, input)};
     };
-    const choice = (name, label) => {
+    const choice = (name, label, titles) => {
       const input = make("select", {onchange: () => look({[name]: input.value})});
-      const title = (id) => (name === "colours" ? SCALES[id].title : TITLES[id]);
-      input.append(...VIEW_CHOICES[name].map((id) => make("option", {value: id}, title(id))));
-      return {name, input, element: make("label", {}, make("span", {}, label), input)};
+      input.append(...VIEW_CHOICES[name].map((id) => make("option", {value: id}, titles(id))));
+      const show = () => { input.value = views.now[name]; };
+      return {show, element: make("label", {class: "choice"}, make("span", {}, label), input)};
     };
-    this.controls = [
-      range("opacity", "Opacity", "100"), range("hide", "Hide below", "95"), choice("colours", "Colours"),
-      choice("values", "Values"), choice("scale", "Scale"), choice("look", "Cells"), choice("fade", "Weak values"),
-      choice("photo", "Photo"),
-    ];
+    const check = (name, label, on) => {
+      const off = VIEW_CHOICES[name].find((each) => each !== on);
+      const input = make("input", {type: "checkbox", onchange: () => look({[name]: input.checked ? on : off})});
+      const show = () => { input.checked = views.now[name] === on; };
+      return {show, element: make("label", {class: "check"}, input, label)};
+    };
     const button = (text, label, act) => make("button", {type: "button", title: label, "aria-label": label, onclick: act}, text);
+    const lasting = [
+      range("opacity", "Opacity", "100"), range("hide", "Hide below", "95"),
+      choice("colours", "Colours", (id) => SCALES[id].title), choice("values", "Values", (id) => TITLES[id]),
+    ];
+    const checks = [
+      check("scale", "Shared scale", "shared"), check("fade", "Fade weak values", "on"),
+      check("look", "Show cells", "cells"), check("photo", "Grey photo", "grey"),
+    ];
+    this.controls = [...lasting, ...checks];
     this.factor = make("output", {class: "factor"});
     this.out = button("\u2212", "Zoom out", () => zoom(1 / 1.5));
-    this.in = button("+", "Zoom in (or Ctrl and the wheel)", () => zoom(1.5));
-    this.whole = button("Whole photo", "Show the whole photo", () => look({zoom: null}));
-    this.reset = button("Reset view", "Back to the default view", () => look({...VIEW_DEFAULTS, zoom: null, q: {}}));
+    this.in = button("+", "Zoom in", () => zoom(1.5));
+    this.in.title = "Zoom in (or click a map and turn the wheel)";
+    this.whole = button("Whole", "Show the whole photo", () => look({zoom: null}));
+    this.reset = button("Reset", "Back to the default view", () => look({...VIEW_DEFAULTS, zoom: null, q: {}}));
     this.element = make("div", {class: "tools", role: "group", "aria-label": "How the maps are shown"},
-      ...this.controls.map(({element}) => element),
-      make("span", {class: "zoom", role: "group", "aria-label": "Zoom"}, this.out, this.factor, this.in, this.whole), this.reset);
+      ...lasting.map(({element}) => element),
+      make("div", {class: "checks"}, ...checks.map(({element}) => element)),
+      make("div", {class: "zoom", role: "group", "aria-label": "Zoom"}, this.out, this.factor, this.in, this.whole), this.reset);
   }
 
   show(share) {
-    for (const {name, input, value} of this.controls) {
-      input.value = views.now[name];
-      if (value) say(value, `${views.now[name]} %`);
-    }
+    for (const control of this.controls) control.show();
     say(this.factor, `${(1 / share).toFixed(1)} \u00d7`);
     this.out.disabled = this.whole.disabled = share >= 1;
     this.in.disabled = share <= 1 / ZOOM_MOST + 1e-6;

@@ -39,7 +39,7 @@ def bump(size: tuple[int, int], x: float, y: float, width: float) -> Map:
 def panel(place: str, method: str, side: int, foil: int) -> Panel:
     size = (side, side)
     common = {"id": place, "method": method, "removable": place not in ("a", "b")}
-    note = (f"{side} x {side} map, enlarged",)
+    note = (f"{side} × {side} map, enlarged",)
     if method == "gradcam":
         values = 2.5 * bump(size, 0.45, 0.4, 0.25) - 0.4 * bump(size, 0.9, 0.9, 0.3)
         sentence = "Bright areas raised the score of tabby at this layer."
