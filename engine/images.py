@@ -126,7 +126,7 @@ def plain_name(name: str) -> str:
     At most ``MAX_NAME`` characters; a longer name keeps its suffix. For display and download names only.
     """
     last = re.split(r"[/\\]", str(name))[-1]
-    visible = "".join(c for c in last if unicodedata.category(c)[0] != "C")
+    visible = "".join(c for c in re.sub(r"\s", " ", last) if unicodedata.category(c)[0] != "C")
     safe = re.sub(r'[<>:"|?*\[\]`$~]', "_", visible).strip(" .")
     if len(safe) > MAX_NAME:
         stem, dot, suffix = safe.rpartition(".")
@@ -313,9 +313,7 @@ def _by_profile(image: Image.Image, notes: list[str]) -> Image.Image:
         try:
             source = ImageCms.createProfile("LAB") if image.mode == "LAB" else io.BytesIO(embedded)
             profile = ImageCms.ImageCmsProfile(source)
-            converted = ImageCms.profileToProfile(
-                image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
+            converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
             if converted is not None:
                 notes.append(f"{image.mode} converted to sRGB by its profile")
                 return converted

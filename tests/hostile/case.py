@@ -59,7 +59,7 @@ def sentence_problem(text: str) -> str | None:
     """None where the text is one short, plain sentence."""
     if not text.endswith(".") or "\n" in text or len(text) > 240:
         return f"not one sentence: {text!r}"
-    if any(word in text for word in ("Traceback", "Error", "0x", "<", ">", "None", "/", "\\")):
+    if any(word in text for word in ("Traceback", "object at", "<", ">", "/", "\\")):
         return f"not plain: {text!r}"
     return None
 
