@@ -15,6 +15,7 @@ from engine.cache import ByteCache
 from engine.capture import capture
 from engine.errors import ModelError, QuestionError
 from engine.images import Photo, decode
+from engine.layers import Layer, deepest, find, semantic
 from engine.maps import Map, frozen
 from engine.methods import Method, method
 from engine.models import catalogue
@@ -30,6 +31,8 @@ Source = Image.Image | bytes | str | Path | Photo
 
 LARGEST_INPUT = 1024
 SMALLEST_INPUT = 32
+ENTRY_BYTES = 1024
+"""What the key and the objects of one cached map hold beside its numbers, rounded up."""
 MODELS_KEPT = 4
 """How many networks stay in memory; the one unused for longest leaves first."""
 
@@ -43,7 +46,7 @@ class Engine:
 
     def __init__(self, memory_limit: int = 512 * 2**20, device: str | torch.device | None = None) -> None:
         self.device = torch.device(device) if device is not None else _best_device()
-        self._cache = ByteCache(memory_limit)
+        self._cache = ByteCache(memory_limit, ENTRY_BYTES)
         self._models = ByteCache(MODELS_KEPT)
 
     @property
@@ -89,10 +92,8 @@ class Engine:
         side = model.size if size is None else size
         if not SMALLEST_INPUT <= side <= LARGEST_INPUT:
             raise ModelError(f"The input size must be {SMALLEST_INPUT} to {LARGEST_INPUT} pixels, and is {side}.")
-        bytes_ = model.graph_bytes(side)
-        return self._cache.get(
-            (model.key, photo.digest, side), lambda: self._forward(model, photo, side), lambda _: bytes_
-        )
+        key = (model.key, photo.digest, side)
+        return self._cache.get(key, lambda: self._forward(model, photo, side), lambda trace: trace.nbytes)
 
     def explain(
         self,
@@ -111,8 +112,7 @@ class Engine:
         start = time.perf_counter()
         asked = method(name)
         complete = asked.complete(options)
-        layer = layer or self.default_layer(trace.model, name, trace.size)
-        trace.model.layer(layer, trace.size)
+        layer = find(trace.layers, layer or _suited(trace.model, trace.layers, asked)).name
         fact = trace.answer.fact if fact is None else _known_class(trace, fact)
         foil = trace.answer.runner_up if foil is None else _known_class(trace, foil)
         terms = asked.question.terms(fact, foil) if asked.question else ()
@@ -121,7 +121,10 @@ class Engine:
 
         def make() -> NDArray[np.float32]:
             computed.append(True)
-            return frozen(asked.reading(ask).detach().cpu().numpy())
+            values = frozen(asked.reading(ask).detach().float().cpu().numpy())
+            if not np.isfinite(values).all():
+                raise ModelError(f"The gradients at “{layer}” overflow, so this network has no map there.")
+            return values
 
         # A map depends on P and Q only through its terms; methods without a question depend on neither.
         where = layer if asked.grid == "layer" else ""
@@ -160,7 +163,7 @@ class Engine:
 
     def surprisal(self, trace: Trace, layer: str | None = None, foils: Sequence[int] | None = None) -> Surprisal:
         """How surprised the network would be by each answer, at `layer`; see `engine.surprisal`."""
-        return surprisal(trace, layer or trace.model.default_layer("deep", trace.size), foils)
+        return surprisal(trace, layer or deepest(trace.layers).name, foils)
 
     def quality(self, image: Source, reference: Source | None = None, stride: int = 8) -> "QualityResult":
         """The quality of a photo, 0 to 1, with the map for any other score; see `engine.quality.QualityResult`.
@@ -178,19 +181,17 @@ class Engine:
             network = quality.load("full-reference" if other else "no-reference", self.device)
             return quality.assess(network, photo.pixels, other.pixels if other else None, stride=stride)
 
-        return self._cache.get(key, make, lambda result: result.nbytes)
+        return self._cache.get(key, make, _result_bytes)
 
     def default_layer(self, model: Model, name: str, size: int | None = None) -> str:
         """The layer that suits a method: the measured favourite, else by the method's kind."""
-        names = {layer.name for layer in model.layers(size)}
-        favourite = model.favourites.get(name, "")
-        return favourite if favourite in names else model.default_layer(method(name).depth, size)
+        return _suited(model, model.layers(size), method(name))
 
     def _forward(self, model: Model, photo: Photo, size: int) -> Trace:
         inputs = model.prepare(photo.pil(), size)
-        layers = model.layers(size)
+        layers = model.layers_of(inputs)
         kept = capture(model.module, inputs, [layer.name for layer in layers if layer.principal])
-        logits = kept.logits.detach()[0]
+        logits = kept.logits.detach()[0].float()
         if len(model.classes) != len(logits):
             raise ModelError(
                 f"The network answers with {len(logits)} classes, and {len(model.classes)} names were given."
@@ -199,8 +200,15 @@ class Engine:
         return Trace(model, photo.digest, size, inputs, answer, layers, kept, self._cache)
 
 
+def _suited(model: Model, layers: Sequence[Layer], asked: Method) -> str:
+    favourite = model.favourites.get(asked.id, "")
+    if any(layer.name == favourite for layer in layers):
+        return favourite
+    return (deepest if asked.depth == "deep" else semantic)(layers).name
+
+
 def _known_class(trace: Trace, index: int) -> int:
-    if not 0 <= index < len(trace.answer.names):
+    if int(index) != index or not 0 <= index < len(trace.answer.names):
         raise QuestionError(
             f"There is no class {index}: this network knows the classes 0 to {len(trace.answer.names) - 1}."
         )
@@ -216,6 +224,10 @@ def _notes(trace: Trace, asked: Method, ask: Ask, values: NDArray[np.float32]) -
     if asked.id == "contrast-variance" and len(trace.logits) > 64 and not trace.closed_form(ask.layer):
         notes.append("estimated from 64 random vectors")
     return tuple(notes)
+
+
+def _result_bytes(result: "QualityResult") -> int:
+    return 4 * (3 * result.evidence.size + 4 * result.patches.scores.size)
 
 
 def _best_device() -> torch.device:

@@ -95,7 +95,7 @@ def manifest(photo: Photo, pages: Iterable[Sheet], trace: Trace | None = None) -
 def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Arrays as a compressed .npz file's content."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name.replace("-", "_"): values for name, values in arrays.items()})
+    np.savez_compressed(buffer, allow_pickle=False, **{name.replace("-", "_"): v for name, v in arrays.items()})
     return buffer.getvalue()
 
 

@@ -92,8 +92,8 @@ def react(event: PanelEvent, choice: Choice, trace: Trace, fact: int, foil: int)
         order = [index for index, _, _ in trace.answer.top(len(trace.answer.names)) if index != fact]
         session.change(foil=step(order, foil, event.step))
     elif event.kind == "layer":
-        order = [layer.name for layer in trace.layers if layer.principal]
-        session.change(layer=step(order, known_layer(choice, trace) or order[-1], event.step))
+        layers = [layer.name for layer in trace.layers if layer.principal]
+        session.change(layer=step(layers, known_layer(choice, trace) or layers[-1], event.step))
 
 
 def step(order: list[T], now: T, by: int) -> T:
@@ -107,9 +107,7 @@ def strip(choice: Choice, photo: Photo, trace: Trace, fact: int) -> None:
     maps = session.engine().explain_layers(trace, "gradcam", fact)
     layers = {layer.name: layer for layer in trace.layers}
     width, height = photo.size
-    st.caption(
-        f"Grad-CAM of {trace.answer.names[fact]} at every layer, from edges to meaning. Click one to see all panels there."
-    )
+    st.caption(f"Grad-CAM of {trace.answer.names[fact]}, from edges to meaning. Click a layer to see all panels there.")
     layer_strip(
         [LayerThumbnail(n, (layers[n].height, layers[n].width), found.values) for n, found in maps.items()],
         known_layer(choice, trace), key="strip", aspect=width / height,
@@ -127,7 +125,7 @@ def options(choice: Choice) -> None:
                     key = f"option_{option.name}"
                     st.session_state[key] = values[option.name]
                     st.selectbox(
-                        option.title, list(option.choices), format_func=option.choices.get, help=option.help,
+                        option.title, list(option.choices), format_func=option.choices.__getitem__, help=option.help,
                         key=key, width=220,
                         on_change=lambda key=key, option=option, asked=asked: session.change(
                             options=changed_options(session.current(), asked, {option.name: st.session_state[key]})

@@ -3,9 +3,11 @@
 Nothing here unpickles a person's file: .safetensors holds plain arrays only.
 """
 
+import errno
 import hashlib
+import http.client
 import os
-import tempfile
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -21,6 +23,8 @@ Progress = Callable[[int, int], None]
 """Told (bytes done, bytes in all) while a file is downloaded."""
 
 BLOCK = 1 << 20
+MOST_BYTES = 4 << 30
+"""The largest file that is read; torchvision's largest networks have 2.6 GB."""
 
 
 def sha256(path: Path) -> str:
@@ -36,6 +40,8 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise WeightsError(f"There is no weights file at {path.name}; check the path.")
+    if path.stat().st_size > MOST_BYTES:
+        raise WeightsError(f"{path.name} is larger than {MOST_BYTES >> 30} GiB; give the weights of one network.")
     try:
         with safe_open(path, framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -43,9 +49,9 @@ def read(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path.name} is not a readable .safetensors file; convert the weights first.") from error
     for name, value in state.items():
         if value.is_floating_point():
-            if not bool(torch.isfinite(value).all()):
-                raise WeightsError(f"{path.name} holds NaN or infinity in “{name}”; the file is damaged.")
             state[name] = value.float()
+            if not bool(torch.isfinite(state[name]).all()):
+                raise WeightsError(f"{path.name} holds NaN or infinity in “{name}”; the file is damaged.")
     return state
 
 
@@ -65,7 +71,29 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
                 f"The weights in {source} do not fit: “{name}” is {tuple(value.shape)} "
                 f"instead of {tuple(wanted[name].shape)}."
             )
-    module.load_state_dict(dict(state), strict=False)
+        if value.is_floating_point() != wanted[name].is_floating_point():
+            raise WeightsError(f"The weights in {source} do not fit: “{name}” is of type {value.dtype}.")
+    with torch.no_grad():  # not load_state_dict, which for some networks changes names by a version the file lacks
+        for name, value in state.items():
+            wanted[name].copy_(value)
+
+
+def fit_published(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Put torchvision's own weights into its own network; raises WeightsError where they do not fit."""
+    for name in list(state):
+        # DenseNet's were saved when a module's name could have a dot in it: "denselayer1.norm.1.weight".
+        state[re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", name)] = state.pop(name)
+    try:
+        module.load_state_dict(without_auxiliary(state))
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(f"The weights in {source} belong to another version of torchvision.") from error
+
+
+def without_auxiliary(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`state` itself, less the heads that GoogLeNet and Inception have in training alone."""
+    for name in [name for name in state if name.startswith(("aux1.", "aux2.", "AuxLogits."))]:
+        del state[name]
+    return state
 
 
 def folder() -> Path:
@@ -91,28 +119,42 @@ def download(url: str, path: Path, progress: Progress | None = None) -> None:
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        done = partial.stat().st_size if partial.exists() else 0
-        request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            if answer.status != 206:
-                done = 0
-            total = done + int(answer.headers.get("Content-Length", 0))
-            with partial.open("ab" if done else "wb") as file:
-                while block := answer.read(BLOCK):
-                    file.write(block)
-                    done += len(block)
-                    if progress:
-                        progress(done, total)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # what lies there is longer than the file: begin afresh next time
-            partial.unlink(missing_ok=True)
-        raise WeightsError(_unreachable(path)) from error
+        done, total = _fetch(url, partial, progress)
+    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        raise WeightsError(_broken(path)) from error
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            partial.unlink(missing_ok=True)
+            raise WeightsError(f"The disk is full, so {path.name} could not be downloaded; make room there.") from error
         raise WeightsError(_unreachable(path)) from error
-    if total and done < total:
-        raise WeightsError(f"The download of {path.name} broke off; try again, it goes on where it stopped.")
+    if done < total:
+        raise WeightsError(_broken(path))
     _check(partial, path)
     partial.replace(path)
+
+
+def _fetch(url: str, partial: Path, progress: Progress | None) -> tuple[int, int]:
+    """Append to `partial` what it lacks of `url`: (bytes there now, bytes in all or 0 where that is not known)."""
+    done = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and done:  # nothing comes after what lies there: the hash tells whether it is whole
+            return done, done
+        raise
+    with answer:
+        if answer.status != 206:
+            done = 0
+        length = int(answer.headers.get("Content-Length", 0))
+        total = done + length if length else 0
+        with partial.open("ab" if done else "wb") as file:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                done += len(block)
+                if progress:
+                    progress(done, total)
+    return done, total
 
 
 def _check(partial: Path, path: Path) -> None:
@@ -121,6 +163,10 @@ def _check(partial: Path, path: Path) -> None:
     if not sha256(partial).startswith(wanted):
         partial.unlink()
         raise WeightsError(f"{path.name} did not have the hash in its name and was deleted; try again.")
+
+
+def _broken(path: Path) -> str:
+    return f"The download of {path.name} broke off; try again, it goes on where it stopped."
 
 
 def _unreachable(path: Path) -> str:
@@ -132,6 +178,9 @@ def _unreachable(path: Path) -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

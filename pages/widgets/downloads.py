@@ -7,6 +7,7 @@ from engine.errors import ExplorerError
 from engine.export import Sheet, contents, npz, sheets, zipped
 from engine.images import Photo
 from pages.widgets import session
+from pages.widgets.map_panel import MARKED_Q
 from pages.widgets.panels import options_of
 from pages.widgets.question_bar import known_layer
 from pages.widgets.session import QUALITY, Choice
@@ -45,14 +46,17 @@ def _sheets(choice: Choice, photo: Photo, trace: Trace, fact: int, foil: int) ->
     return sheets(trace, maps) + quality
 
 
-def quality_sheets(photo: Photo, foils: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)) -> list[Sheet]:
+def quality_sheets(photo: Photo, foils: tuple[float, ...] = MARKED_Q) -> list[Sheet]:
     """The quality map for each Q, on one common scale."""
     result = session.engine().quality(photo)
-    top = result.common_scale(foils)
     return [
         Sheet(
-            f"quality-rather-than-{foil:g}", result.map(foil), True, (f"keeps it above {foil:g}", f"holds it below {foil:g}"),
-            {"method": "quality", "score": result.score, "foil": foil, "judged_at": list(result.size)}, top,
+            f"quality-rather-than-{foil:g}",
+            result.sides(foil),
+            True,
+            (f"keeps it above {foil:g}", f"holds it below {foil:g}"),
+            {"method": QUALITY, "score": result.score, "foil": foil, "judged_at": list(result.size)},
+            result.scale,
         )
         for foil in foils
-    ]  # fmt: skip
+    ]

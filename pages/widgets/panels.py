@@ -55,7 +55,7 @@ def options_of(choice: Choice, asked: Method) -> dict[str, Any]:
 
 def changed_options(choice: Choice, asked: Method, values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The non-default options after a person changed some of them."""
-    merged = asked.complete(options_of(choice, asked)) | values
+    merged = asked.complete(options_of(choice, asked)) | dict(values)
     defaults = asked.complete({})
     return tuple((name, str(value)) for name, value in merged.items() if value != defaults[name])
 
@@ -70,17 +70,17 @@ def _notes(found: Map, trace: Trace) -> tuple[str, ...]:
 
 def _quality(place: str, photo: Photo, removable: bool) -> Panel:
     result = session.engine().quality(photo)
-    height, width = result.above.shape
+    height, width = result.evidence.shape
     return Panel(
         place,
         "Contrastive quality",
         f"Why {result.score:.2f}, rather than {{Q}}?",
         "Where the photo’s quality keeps its score from being {Q}: below it, or above it.",
-        result.above,
-        slope=result.slope,
+        2 * result.score_evidence,
+        slope=2 * result.evidence,
         q=0.75,
         score=result.score,
-        notes=(f"judged at {result.size[0]} × {result.size[1]} px", f"{width} × {height} map"),
+        notes=(result.note, f"{width} × {height} map, enlarged"),
         meaning=("keeps it above {Q}", "holds it below {Q}"),
         signed=True,
         scale_group="quality",

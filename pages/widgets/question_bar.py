@@ -98,8 +98,12 @@ def _offer(name: str, megabytes: float) -> None:
             st.button("Back to the embedded network", on_click=lambda: session.change(model=EMBEDDED))
         if fetch:
             bar = st.progress(0.0, f"Downloading {catalogue.title(name)} …")
+
+            def told(done: int, total: int) -> None:
+                bar.progress(min(1.0, done / max(total, 1)))
+
             try:
-                session.engine().load(name, "default", lambda done, total: bar.progress(min(1.0, done / max(total, 1))))
+                session.engine().load(name, "default", told)
             except WeightsError as error:
                 bar.empty()
                 st.error(str(error), icon=":material/error:")
