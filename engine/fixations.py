@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -103,9 +103,28 @@ def merge(parts: Iterable[Fixations]) -> Fixations:
     )
 
 
-def pooled(parts: Iterable[Fixations], size: Size) -> Fixations:
-    """Fixations of several photos on one photo's grid: for the centre bias and the shuffled AUC."""
-    return merge([nobody(size), *(part.scaled(size) for part in parts)])
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Fixations of many photos, relative to each photo's size: for the centre bias and the shuffled AUC."""
+
+    across: np.ndarray = field(repr=False)
+    down: np.ndarray = field(repr=False)
+    photo: np.ndarray = field(repr=False)
+
+    @classmethod
+    def of(cls, parts: Sequence[Fixations]) -> Pool:
+        """The fixations of photos 0, 1, 2, ... in this order."""
+        columns = [[part.x / part.size[0] for part in parts], [part.y / part.size[1] for part in parts]]
+        photo = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        across, down = (np.concatenate([np.empty(0), *column]) for column in columns)
+        return cls(across, down, photo)
+
+    def without(self, photo: int | None, size: Size) -> Fixations:
+        """All fixations but those of one photo (None: all), on a photo of the given size, nameless."""
+        keep = self.photo != (-1 if photo is None else photo)
+        x = np.minimum(self.across[keep] * size[0], np.nextafter(size[0], 0))
+        y = np.minimum(self.down[keep] * size[1], np.nextafter(size[1], 0))
+        return Fixations(x, y, size)
 
 
 def density(fixations: Fixations, sigma: float, size: Size | None = None) -> np.ndarray:

@@ -17,6 +17,8 @@ import re
 import stat
 import unicodedata
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +50,7 @@ _UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
+_SIDEWAYS = (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,19 +97,33 @@ def decode(source: bytes | str | Path | Image.Image, name: str = "", max_side: i
         ImageError: the file is missing, empty, damaged, of another format, too large (``MAX_PIXELS``,
             ``MAX_BYTES``) or too small (a side below ``MIN_SIDE``).
     """
-    if isinstance(source, str | Path):
-        name = name or str(source)
-    label = plain_name(name)
+    with _opened(source, name) as (image, label, title):
+        return _photo(image, label, title, max_side, draft=image is not source)
+
+
+def measure(source: bytes | str | Path, name: str = "") -> tuple[int, int]:
+    """Width and height of a picture in pixels, upright, from its header alone; raises as :func:`decode` does."""
+    with _opened(source, name) as (image, _, title):
+        width, height = image.size
+        _check_size(width, height, title, max_side=max(width, height))
+        return _upright_size(image, _turn(image))
+
+
+@contextmanager
+def _opened(source: bytes | str | Path | Image.Image, name: str) -> Iterator[tuple[Image.Image, str, str]]:
+    """The picture with its header read, its plain name, and how to speak of it; all failures are ImageErrors."""
+    label = plain_name(name or (str(source) if isinstance(source, str | Path) else ""))
     title = f"The picture {label}" if label else "The picture"
     try:
         if isinstance(source, Image.Image):
             if isinstance(source, ImageFile.ImageFile) and source.format not in (*FORMATS, "MPO"):
                 raise ImageError(f"{title} is of the format {source.format}; give a {READABLE} file.")
-            return _photo(source, label, title, max_side, draft=False)
+            yield source, label, title
+            return
         content = source if isinstance(source, bytes) else _read(source, title)
         _check_content(content, title)
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return _photo(image, label, title, max_side, draft=True)
+            yield image, label, title
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -220,6 +237,7 @@ def _photo(image: Image.Image, name: str, title: str, max_side: int, draft: bool
     if image.format in ("GIF", "PNG", "WEBP", "TIFF") and getattr(image, "is_animated", False):
         notes.append("first of several frames")
     turn = _turn(image)  # read now: Pillow drops a TIFF's orientation when it has turned the picture itself
+    width, height = _upright_size(image, turn)
     if draft:
         image.draft(None, (max_side, max_side))
     image.load()
@@ -229,8 +247,6 @@ def _photo(image: Image.Image, name: str, title: str, max_side: int, draft: bool
             image = image.transpose(turn)
     image = _on_white(_reduced(_eight_bits(image, title, notes), max_side), notes)
     if max(width, height) > max_side:
-        if (image.width > image.height) != (width > height):
-            width, height = height, width
         notes.append(f"reduced from {width} x {height}")
     pixels = np.asarray(image, dtype=np.uint8)
     pixels.setflags(write=False)
@@ -261,6 +277,12 @@ def _turn(image: Image.Image) -> Transpose | None:
         return _UPRIGHT.get(image.getexif().get(Exif.Orientation, 1))
     except Exception:  # the EXIF parser meets arbitrary bytes; the picture itself may be sound
         return None
+
+
+def _upright_size(image: Image.Image, turn: Transpose | None) -> tuple[int, int]:
+    """Width and height of an opened, not yet decoded picture once it is upright; Pillow tells a TIFF's so."""
+    width, height = image.size
+    return (height, width) if turn in _SIDEWAYS and image.format != "TIFF" else (width, height)
 
 
 def _reduced(image: Image.Image, max_side: int) -> Image.Image:

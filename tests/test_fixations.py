@@ -11,7 +11,7 @@ from scipy.io import savemat
 
 from engine.errors import DataError
 from engine.fixation_files import plain_subject, read_csv, read_fixations, write_csv
-from engine.fixations import Fixations, density, inside, merge, nobody, pooled
+from engine.fixations import Fixations, Pool, density, inside, merge, nobody
 from tests.hostile.corpus import cases, sentence_problem
 
 SIZE = (80, 60)
@@ -91,12 +91,17 @@ def test_scaling_never_crosses_the_edge(width: int, height: int, at: float) -> N
     assert 0 <= small.y[0] < height
 
 
-def test_pooling_brings_others_to_one_grid() -> None:
-    a, b = fixations(size=(40, 30)), fixations(seed=1, size=(160, 120))
-    both = pooled([a, b], SIZE)
-    assert both.size == SIZE
-    assert np.allclose(both.x, np.concatenate([a.x * 2, b.x / 2]))
-    assert len(pooled([], SIZE)) == 0
+def test_pooling_leaves_one_photo_out() -> None:
+    a, b, c = fixations(size=(40, 30)), fixations(7, 1, (160, 120)), fixations(5, 2)
+    pool = Pool.of([a, b, c])
+    others = pool.without(1, SIZE)
+    assert others.size == SIZE
+    assert np.allclose(others.x, np.concatenate([a.x * 2, c.x]))
+    assert np.allclose(others.y, np.concatenate([a.y * 2, c.y]))
+    assert len(pool.without(None, SIZE)) == 32
+    assert len(Pool.of([a]).without(0, SIZE)) == 0
+    edge = Pool.of([Fixations(np.nextafter([160.0], 0), np.nextafter([120.0], 0), (160, 120))]).without(None, (3, 7))
+    assert (int(edge.x[0]), int(edge.y[0])) == (2, 6)
 
 
 # --- density ------------------------------------------------------------------------------------------------

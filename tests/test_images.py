@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.errors import ImageError
-from engine.images import MAX_BYTES, MAX_NAME, MIN_SIDE, Photo, decode, encode_jpeg, plain_name
+from engine.images import MAX_BYTES, MAX_NAME, MIN_SIDE, Photo, decode, encode_jpeg, measure, plain_name
 from tests.hostile.corpus import HOSTILE_NAMES, encoded, scene, sentence_problem
 from tests.hostile.sound import dark_ink_profile
 
@@ -79,6 +79,7 @@ def test_large_pictures_are_reduced_and_say_so(codec: str, turned: bool) -> None
     expected = np.asarray(Image.fromarray(pixels).resize((240, 160), Image.Resampling.BOX)).astype(float)
     expected = np.rot90(expected, -1) if turned else expected
     assert np.abs(photo.pixels - expected).mean() < 4
+    assert measure(encoded(pixels, codec, exif=exif)) == ((640, 960) if turned else (960, 640))
 
 
 def test_pictures_within_the_limit_are_not_resampled() -> None:
@@ -125,6 +126,15 @@ def test_files_above_the_byte_limit_are_not_decoded(tmp_path: Path) -> None:
         file.truncate(MAX_BYTES + 10)  # sparse
     with pytest.raises(ImageError, match="larger than 200 MB"):
         decode(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", encoded(Image.new("RGB", (5, 5)), "PNG")])
+def test_measuring_refuses_as_decoding_does(content: bytes) -> None:
+    with pytest.raises(ImageError) as decoding:
+        decode(content, "a.png")
+    with pytest.raises(ImageError) as measuring:
+        measure(content, "a.png")
+    assert str(decoding.value) == str(measuring.value)
 
 
 def test_an_opened_file_of_another_format_is_refused() -> None:
