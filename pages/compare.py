@@ -23,8 +23,9 @@ T = TypeVar("T")
 
 def page() -> None:
     choice = session.current()
-    photo = image_picker(choice)
-    model = network(choice)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="top"):
+        photo = image_picker(choice)
+        model = network(choice)
     if model is not None:
         try:
             trace = session.engine().trace(model, photo, choice.size if choice.size in model.sizes else None)

@@ -36,13 +36,12 @@ def photo_of(choice: Choice) -> Photo:
 
 def image_picker(choice: Choice) -> Photo:
     """Draw the row of photos to choose from, and give the chosen one."""
-    with st.container(horizontal=True, vertical_alignment="center", key="photos"):
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content", key="photos"):
         offered = [*SAMPLES, *([UPLOAD] if "upload" in st.session_state else [])]
         st.segmented_control(
             "Photo",
             offered,
             format_func=_words,
-            label_visibility="collapsed",
             **session.bound("photo", choice.photo if choice.photo in offered else "cat", "photo"),
         )
         with st.popover("Your photo", icon=":material/add_photo_alternate:"):

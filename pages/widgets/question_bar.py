@@ -16,7 +16,7 @@ def network(choice: Choice) -> Model | None:
     """Draw the choice of network; give the loaded one, or None after saying what keeps it from being loaded."""
     known = catalogue.names()
     name = choice.model if choice.model in known else EMBEDDED
-    with st.container(horizontal=True, vertical_alignment="bottom", key="network"):
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content", key="network"):
         st.selectbox(
             "Network", known, format_func=catalogue.title, width=230, **session.bound("network_name", name, "model")
         )
