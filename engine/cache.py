@@ -16,12 +16,16 @@ T = TypeVar("T")
 class ByteCache:
     """Least recently used entries leave first, so that the sum of their sizes stays within `limit` bytes.
 
-    A value larger than the limit is returned but not kept. Two threads that ask for the same key at the same
-    time share one computation; an error reaches both and leaves nothing behind.
+    Every entry counts `overhead` bytes more than its size, for its key and objects: many small entries are not free.
+    A value larger than the limit is returned but not kept. Threads that ask for the same key at the same time
+    share one computation; an error reaches all of them and leaves nothing behind. An interruption (an exception
+    that is no Exception, such as KeyboardInterrupt or a web page being closed) ends its own thread only: one of
+    the waiting threads computes the value instead.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, overhead: int = 0) -> None:
         self.limit = limit
+        self._overhead = overhead
         self._entries: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
         self._pending: dict[Hashable, Future[object]] = {}
         self._lock = threading.Lock()
@@ -29,25 +33,34 @@ class ByteCache:
 
     def get(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
         """The value under `key`, made by `make` when it is not there; `size` tells its bytes."""
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return cast(T, self._entries[key][0])
-            pending = self._pending.get(key)
+        while True:
+            with self._lock:
+                if key in self._entries:
+                    self._entries.move_to_end(key)
+                    return cast(T, self._entries[key][0])
+                pending = self._pending.get(key)
+                if pending is None:
+                    mine: Future[object] = Future()
+                    self._pending[key] = mine
             if pending is None:
-                mine: Future[object] = Future()
-                self._pending[key] = mine
-        if pending is not None:
-            return cast(T, pending.result())
+                return self._make(key, make, size, mine)
+            error = pending.exception()
+            if error is None:
+                return cast(T, pending.result())
+            if isinstance(error, Exception):
+                raise error
+
+    def _make(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int], mine: Future[object]) -> T:
         try:
             value = make()
+            bytes_ = size(value) + self._overhead
         except BaseException as error:
             with self._lock:
                 del self._pending[key]
             mine.set_exception(error)
             raise
         with self._lock:
-            self._insert(key, value, size(value))
+            self._insert(key, value, bytes_)
             del self._pending[key]
         mine.set_result(value)
         return value

@@ -5,9 +5,12 @@ never module backward hooks (they outlive calls and break with in-place modules)
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from types import MappingProxyType
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -17,7 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from engine.errors import LayerError, ModelError, QuestionError
+from engine.errors import ExplorerError, LayerError, ModelError, QuestionError
 
 _locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _locks_guard = threading.Lock()
@@ -28,11 +31,13 @@ class Capture:
     """What one forward pass leaves.
 
     `logits` is (1, N) and carries the graph back to the shallowest activation asked for; `activations`
-    maps each layer's name to its output (1, C, h, w), on that graph.
+    maps each layer's name to its output (1, C, h, w), on that graph. `nbytes` is what keeping them holds in
+    memory: the activations and all that the graph has saved for its gradients, without the network's own weights.
     """
 
     logits: Tensor
-    activations: dict[str, Tensor]
+    activations: Mapping[str, Tensor]
+    nbytes: int
 
 
 def capture(module: nn.Module, inputs: Tensor, names: Sequence[str], *, guided: bool = False) -> Capture:
@@ -46,21 +51,24 @@ def capture(module: nn.Module, inputs: Tensor, names: Sequence[str], *, guided: 
     its answer is not one row of finite numbers, QuestionError when guided backpropagation does not apply.
     """
     kept: dict[str, Tensor] = {}
-    if not names:
-        inputs = inputs.detach().requires_grad_()
     with ExitStack() as stack:
         stack.enter_context(_undisturbed(module))
+        stack.enter_context(_recording())
+        if not names:
+            inputs = inputs.detach().clone().requires_grad_()
         for name in names:
             stack.enter_context(_hooked(_submodule(module, name), _keep(kept, name)))
         relus = stack.enter_context(_GuidedReLU()) if guided else None
-        stack.enter_context(torch.enable_grad())
         logits = _run(module, inputs)
     if relus is not None and relus.met == 0:
         raise QuestionError("Guided backpropagation needs ReLUs, and this network has none; choose another method.")
     missing = [name for name in names if name not in kept]
     if missing:
         raise LayerError(f"The layer “{missing[0]}” takes no part in the answer; choose another layer.")
-    return Capture(logits, kept if names else {"": inputs})
+    activations = kept if names else {"": inputs}
+    if not logits.requires_grad:
+        raise ModelError("The network's answer carries no gradients; it must not run under no_grad or detach its maps.")
+    return Capture(logits, MappingProxyType(activations), _held(module, logits, [inputs, *activations.values()]))
 
 
 def capture_parameter(module: nn.Module, inputs: Tensor, name: str) -> tuple[Tensor, Tensor]:
@@ -69,7 +77,7 @@ def capture_parameter(module: nn.Module, inputs: Tensor, name: str) -> tuple[Ten
     The stand-in is a leaf with the parameter's values that takes its place during the pass, so that the
     parameter itself is never marked as requiring a gradient.
     """
-    with _undisturbed(module), torch.enable_grad():
+    with _undisturbed(module), _recording():
         stand_in = module.get_parameter(name).detach().clone().requires_grad_()
         logits = _run(lambda x: torch.func.functional_call(module, {name: stand_in}, (x,)), inputs)
     return logits, stand_in
@@ -98,19 +106,45 @@ def record_calls(module: nn.Module, inputs: Tensor) -> list[tuple[str, tuple[int
 def _run(module: Callable[[Tensor], Any], inputs: Tensor) -> Tensor:
     try:
         logits = module(inputs)
-    except QuestionError:
+    except ExplorerError:
         raise
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error):
+    except Exception as error:  # whatever a person's own network may raise
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "alloc" in str(error):
             raise ModelError("The network needs more memory than there is; choose a smaller input size.") from error
-        raise ModelError(f"The network cannot run on an input of {_shape(inputs)}: {_first_line(error)}.") from error
-    except ValueError as error:
         raise ModelError(f"The network cannot run on an input of {_shape(inputs)}: {_first_line(error)}.") from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < 1:
         raise ModelError("The network does not answer with one row of logits (1, N); wrap a plain classifier.")
     if not bool(torch.isfinite(logits).all()):
         raise ModelError("The network's answer contains NaN or infinity; its weights or the input are not usable.")
     return logits
+
+
+def _held(module: nn.Module, logits: Tensor, kept: Iterable[Tensor]) -> int:
+    """The bytes of all distinct storages that `kept` and the graph behind `logits` hold, without `module`'s own."""
+    held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in (logits, *kept)}
+    nodes: list[Any] = [logits.grad_fn]
+    met = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        for saved in _saved(node):
+            held[saved.untyped_storage().data_ptr()] = saved.untyped_storage().nbytes()
+        after = {n for n, _ in node.next_functions if n is not None} - met
+        met |= after
+        nodes.extend(after)
+    own = {t.untyped_storage().data_ptr() for t in chain(module.parameters(), module.buffers())}
+    return sum(nbytes for where, nbytes in held.items() if where not in own)
+
+
+def _saved(node: Any) -> Iterator[Tensor]:
+    """The tensors that one node of the graph has kept for its gradient."""
+    for name in _saved_names(node.__class__):
+        value = getattr(node, name)
+        yield from (t for t in (value if isinstance(value, list | tuple) else (value,)) if isinstance(t, Tensor))
+
+
+@cache
+def _saved_names(kind: type) -> tuple[str, ...]:
+    return tuple(name for name in dir(kind) if name.startswith("_saved_") or name == "saved_tensors")
 
 
 def _shape(inputs: Tensor) -> str:
@@ -150,6 +184,13 @@ def _hooked(part: nn.Module, hook: Callable[..., Any]) -> Iterator[RemovableHand
 
 
 @contextmanager
+def _recording() -> Iterator[None]:
+    """Gradients are recorded inside, whatever mode the caller is in."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
 def _undisturbed(module: nn.Module) -> Iterator[None]:
     """Evaluation mode and frozen parameters inside; everything as it was outside, whatever happens."""
     with _locks_guard:
@@ -179,7 +220,7 @@ class _PositiveGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
+        return x.clone()  # a view could not be changed by an in-place part that follows
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
@@ -193,12 +234,12 @@ class _GuidedReLU(TorchFunctionMode):
     gradients pass: together, Springenberg 2015, equation for "guided backpropagation".
     """
 
-    _RELUS = frozenset(
-        [F.relu, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_]  # nn.ReLU calls F.relu
-    )
-    _SMOOTH: ClassVar = {
+    # nn.ReLU calls F.relu, and nn.ReLU6 calls F.hardtanh
+    _RELUS = frozenset([F.relu, F.relu6, F.hardtanh, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_])
+    _SMOOTH: ClassVar[dict[Any, str]] = {
         F.gelu: "GELU", F.silu: "SiLU", F.hardswish: "Hardswish", F.elu: "ELU", F.selu: "SELU", F.mish: "Mish",
         F.leaky_relu: "leaky ReLU", F.prelu: "PReLU", F.softplus: "Softplus", F.celu: "CELU",
+        F.rrelu: "randomised ReLU",
     }  # fmt: skip
 
     def __init__(self) -> None:
@@ -206,13 +247,17 @@ class _GuidedReLU(TorchFunctionMode):
         self.met = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        if func in self._RELUS:
-            self.met += 1
-            return _PositiveGradient.apply(output)
-        if func in self._SMOOTH:
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        other = self._SMOOTH.get(func)
+        if func is F.hardtanh and kwargs.get("min_val", args[1] if len(args) > 1 else -1.0) != 0:
+            other = "Hardtanh"
+        if other:
             raise QuestionError(
-                f"Guided backpropagation is defined for ReLUs, and this network uses {self._SMOOTH[func]}; "
+                f"Guided backpropagation is defined for ReLUs, and this network uses {other}; "
                 "choose another method or network."
             )
-        return output
+        if func not in self._RELUS:
+            return output
+        self.met += 1
+        return _PositiveGradient.apply(output)

@@ -83,6 +83,11 @@ def semantic(layers: Iterable[Layer]) -> Layer:
     return finer[-1] if finer else principal[-1]
 
 
+def ambiguous(calls: Iterable[tuple[str, tuple[int, ...]]]) -> set[str]:
+    """Names whose output (1, n, n, n) could be channels first or channels last."""
+    return {name for name, shape in calls if len(shape) == 4 and shape[1] == shape[2] == shape[3]}
+
+
 def _is_map(shape: tuple[int, ...], input_size: tuple[int, int]) -> bool:
     """Four axes, more than one cell, and the photo's own proportions (which channels-last maps lack)."""
     if len(shape) != 4 or shape[0] != 1 or min(shape[2:]) < 2:

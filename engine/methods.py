@@ -3,7 +3,7 @@
 A new method is one entry of METHODS and, if need be, one function in questions.py or readings.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,12 +61,14 @@ class Method:
             if name not in known:
                 allowed = f"its options are {', '.join(known)}" if known else "it has none"
                 raise QuestionError(f"{self.title} has no option “{name}”; {allowed}.")
-            if value not in known[name].choices:
+            if not isinstance(value, Hashable) or value not in known[name].choices:
                 choices = ", ".join(str(choice) for choice in known[name].choices)
                 raise QuestionError(
                     f"The option “{name}” of {self.title} cannot be “{value}”; choose one of {choices}."
                 )
-        return {name: given.get(name, option.default) for name, option in known.items()}
+        # The choice itself, not what equals it: 8.0 == 8 and True == 1, but they are other cache keys and arguments.
+        chosen = {name: next(c for c in known[name].choices if c == value) for name, value in given.items()}
+        return {name: chosen.get(name, option.default) for name, option in known.items()}
 
 
 SALIENCY_OPTIONS = (
@@ -83,6 +85,8 @@ SALIENCY_OPTIONS = (
            "How the channels become one map."),
     Option("activation", "Weigh by the activation", True, {True: "yes", False: "no"},
            "With it the map follows what was seen; without it, it is most robust to blur."),
+    Option("even", "Even out strides", True, {True: "yes", False: "no"},
+           "Takes out the checkerboard that strided layers leave in every gradient."),
 )  # fmt: skip
 
 _FOR, _AGAINST = "speaks for {P}", "speaks against {P}"

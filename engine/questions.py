@@ -14,6 +14,9 @@ from torch import Tensor
 
 from engine.errors import QuestionError
 
+MOST_EXACT = 4096
+"""Up to so many classes a question may take one gradient for each."""
+
 
 @dataclass(frozen=True)
 class Basis:
@@ -84,8 +87,9 @@ def conflict_vectors(logits: Tensor, conflict: str, count: int) -> Tensor:
 
     "all": `count` random sign vectors r from a fixed generator, v = (r − mean r) / sqrt(N M). The expected sum of
     (J^T v)^2 is the variance of the contrastive gradient over all N foils, since the softmax term cancels.
-    "exact": the same without chance, one vector e_Q − 1/N a foil, N of them.
-    "least", "likely": the exact variance over the `count` least likely foils, or the likeliest after the fact.
+    "exact": the same without chance, one vector e_Q − 1/N a foil, N of them (N up to MOST_EXACT).
+    "least", "likely": the exact variance over the `count` least likely foils, or the likeliest after the answer;
+    of a single foil, which has no variance, the contrast p − e_Q itself.
     "everything": one vector, the gradient of the binary cross-entropy with the conflict "all classes at once"
     (Sun 2020, arXiv 2008.01874). "mean": one vector, p − 1/N, the mean cross-entropy over all foils.
     """
@@ -95,15 +99,20 @@ def conflict_vectors(logits: Tensor, conflict: str, count: int) -> Tensor:
         signs = torch.randint(0, 2, (count, n), generator=generator).to(logits) * 2 - 1
         return (signs - signs.mean(1, keepdim=True)) / (n * count) ** 0.5
     if conflict == "exact":
+        if n > MOST_EXACT:
+            raise QuestionError(
+                f"The exact conflict set takes a gradient for each class, and {n:,} are too many; choose “all” instead."
+            )
         return (torch.eye(n).to(logits) - 1 / n) / n**0.5
     if conflict in ("least", "likely"):
-        order = logits.argsort(descending=True, stable=True)
-        foils = order[-count:] if conflict == "least" else order[1 : count + 1]
-        if not len(foils):
+        if n == 1:
             raise QuestionError("This network has one class only, so there is no foil to be in conflict with.")
+        order = logits.argsort(descending=True, stable=True)[1:]
+        foils = order[-count:] if conflict == "least" else order[:count]
         chosen = torch.zeros(len(foils), n).to(logits)
         chosen[torch.arange(len(foils)), foils] = 1
-        return (chosen - chosen.mean(0)) / len(foils) ** 0.5
+        centre = chosen.mean(0) if len(foils) > 1 else logits.softmax(0)
+        return (chosen - centre) / len(foils) ** 0.5
     if conflict == "everything":
         return ((logits.sigmoid() - 1) / n)[None]
     if conflict == "mean":

@@ -14,6 +14,7 @@ from torch import nn
 
 from engine.capture import capture_parameter
 from engine.errors import LayerError, QuestionError
+from engine.layers import find
 from engine.trace import Trace
 
 MOST_FOILS = 64
@@ -49,7 +50,7 @@ def surprisal(trace: Trace, layer: str, foils: Sequence[int] | None = None) -> S
 
 def _parameter(trace: Trace, layer: str) -> str:
     """The weight of the last convolution that has run when `layer` ends."""
-    trace.model.layer(layer, trace.size)
+    find(trace.layers, layer)
     order = [known.name for known in trace.layers]
     done = order[: order.index(layer) + 1]
     convolutions = [name for name in done if isinstance(trace.model.module.get_submodule(name), nn.Conv2d)]

@@ -5,6 +5,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from engine.capture import record_calls
 from engine.errors import ModelError, WeightsError
 from engine.models.model import Model, Preprocess, squared
-from engine.models.weights import Progress, fit, published, read, sha256
+from engine.models.weights import Progress, fit, fit_published, folder, published, read, sha256, without_auxiliary
 
 ASSETS = Path(__file__).parents[2] / "assets"
 EMBEDDED = "embedded"
 SIZES = (128, 160, 192, 224, 288, 384)
 SEED = 0
+UNTRAINED = "random weights: untrained, its answers mean nothing"
+_ONE_SIZE = ("vit_", "maxvit_")  # they run at the size they were trained at, and no other
 
 # The tutorial's networks first; their published weights are those of the papers (version 1), whose
 # probabilities are not flattened by label smoothing.
@@ -70,8 +74,6 @@ def identity(name: str, weights: str | Path) -> tuple[str, str]:
 
 def download_size(name: str) -> float | None:
     """Megabytes that `load(name)` would have to download, or None where the weights are here already."""
-    from engine.models.weights import folder
-
     if name == EMBEDDED:
         return None
     entry = _published(name)
@@ -86,29 +88,28 @@ def load(name: str, weights: str | Path, device: torch.device, progress: Progres
     entry = _published(name)
     categories: Sequence[str] = entry.meta["categories"]
     transforms = entry.transforms()
+    side = transforms.crop_size[0]
     if weights == "default":
-        state, said = published(entry.url, progress), "torchvision’s published weights"
-        key, training = entry.url.rsplit("/", 1)[-1], "ImageNet-1k (1.28 million photos, 1,000 classes)"
+        said, training = "torchvision’s published weights", "ImageNet-1k (1.28 million photos, 1,000 classes)"
+        key = entry.url.rsplit("/", 1)[-1]
+        state = published(entry.url, progress)
+        module = _build(name, len(categories), side)
+        fit_published(module, state, key)
     elif weights == "random":
-        state, said, key, training = (
-            None,
-            "random weights: untrained, its answers mean nothing",
-            "random",
-            "nothing",
-        )
+        said, training, key = UNTRAINED, "nothing", "random"
+        module = _build(name, len(categories), side)
     else:
         path = Path(weights)
-        state, said, key, training = read(path), f"weights from {path.name}", sha256(path), "not known"
-        categories = _classes_of(path, state, categories)
-    module = _build(name, len(categories))
-    if state is not None:
-        fit(module, state, said)
+        said, training, key = f"weights from {path.name}", "not known", sha256(path)
+        personal = without_auxiliary(read(path))
+        categories = _classes_of(name, path, personal, categories)
+        module = _build(name, len(categories), side)
+        fit(module, personal, path.name)
     imagenet = tuple((index,) for index in range(1000)) if len(categories) == 1000 else ()
-    side = transforms.crop_size[0]
+    sizes = (side,) if name.startswith(_ONE_SIZE) else tuple(sorted({*SIZES, side}))
     return Model(
         f"{name}:{key}", name, title(name), _ready(module, device), tuple(categories),
-        squared(tuple(transforms.mean), tuple(transforms.std)), side, tuple(sorted({*SIZES, side})), said, training,
-        imagenet, device=device,
+        squared(tuple(transforms.mean), tuple(transforms.std)), side, sizes, said, training, imagenet, device=device,
     )  # fmt: skip
 
 
@@ -120,18 +121,29 @@ def wrap(
     device: torch.device,
 ) -> Model:
     """A Model around any classifier; see `engine.Engine.wrap`."""
-    takes_size = len(inspect.signature(preprocess).parameters) > 1
-    prepare: Preprocess = preprocess if takes_size else (lambda image, _size: preprocess(image))
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"A network must be a torch.nn.Module, and this is a {type(module).__name__}.")
+    prepare: Preprocess = preprocess if _takes_size(preprocess) else (lambda image, _size: preprocess(image))
     where = next((p.device for p in module.parameters()), device)
-    if classes is None:
-        with torch.no_grad():
-            outputs = _count_outputs(module, prepare(Image.new("RGB", (size, size)), size).to(where))
-        classes = [f"class {index}" for index in range(outputs)]
     label = type(module).__name__
-    return Model(
-        f"wrapped-{next(_wrapped)}:{label}", label, label, module, tuple(classes), prepare, size, (size,),
+    model = Model(
+        f"wrapped-{next(_wrapped)}:{label}", label, label, module, tuple(classes or ()), prepare, size, (size,),
         "as it was handed over", "not known", device=where,
     )  # fmt: skip
+    if classes is not None:
+        return model
+    calls = record_calls(module, model.prepare(Image.new("RGB", (size, size)), size))
+    outputs = dict(calls)[""][1]
+    return replace(model, classes=tuple(f"class {index}" for index in range(outputs)))
+
+
+def _takes_size(preprocess: Callable[..., Tensor]) -> bool:
+    """Whether there is a second positional parameter; torchvision's transforms take *args, and a photo alone."""
+    try:
+        parameters = inspect.signature(preprocess).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return False
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > 1
 
 
 def card(name: str) -> dict[str, Any]:
@@ -155,7 +167,7 @@ def _embedded(weights: str | Path, device: torch.device) -> Model:
             raise WeightsError("The embedded weights are missing or do not match their card; install again.")
         fit(module, read(path), path.name)
     elif weights == "random":
-        said, key = "random weights: untrained, its answers mean nothing", "embedded:random"
+        said, key = UNTRAINED, "embedded:random"
     else:
         path = Path(weights)
         fit(module, read(path), path.name)
@@ -174,14 +186,22 @@ def _published(name: str) -> Any:
     return getattr(entries, "IMAGENET1K_V1", entries.DEFAULT)
 
 
-def _build(name: str, classes: int) -> nn.Module:
+def _build(name: str, classes: int, side: int = 224) -> nn.Module:
     """The architecture with seeded random weights; torch's global generator is left as it was."""
+    with _seeding, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(SEED)  # torch.manual_seed would seed accelerators too, for good
+        return _architecture(name, classes, side)
+
+
+def _architecture(name: str, classes: int, side: int = 224) -> nn.Module:
     options: dict[str, Any] = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
-        options |= {"init_weights": False, "aux_logits": True}
-    with _seeding, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        return torchvision.models.get_model(name, weights=None, **options)
+        # Their published weights want another normalisation, which they then do themselves.
+        options |= {"init_weights": False, "aux_logits": False, "transform_input": True}
+    if name.startswith("vit_"):
+        options |= {"image_size": side}
+    module: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+    return module
 
 
 def _ready(module: nn.Module, device: torch.device) -> nn.Module:
@@ -196,12 +216,12 @@ def _calibrate(module: nn.Module, temperature: float) -> None:
             parameter.div_(temperature)
 
 
-def _classes_of(path: Path, state: dict[str, Tensor], categories: Sequence[str]) -> Sequence[str]:
+def _classes_of(name: str, path: Path, state: dict[str, Tensor], categories: Sequence[str]) -> Sequence[str]:
     """Class names: the file's own ("classes", a JSON list in its metadata), ImageNet's for 1,000, else numbers."""
-    matrices = [value for value in state.values() if value.ndim in (2, 4)]
-    if not matrices:
-        raise WeightsError(f"The weights in {path.name} hold no classifier.")
-    count = matrices[-1].shape[0]
+    head = state.get(_head_of(name))
+    if head is None or head.ndim == 0 or not len(head):
+        raise WeightsError(f"The weights in {path.name} belong to another architecture: “{_head_of(name)}” is missing.")
+    count = len(head)
     try:
         with safe_open(path, framework="pt") as file:
             named = json.loads((file.metadata() or {}).get("classes", "null"))
@@ -212,7 +232,9 @@ def _classes_of(path: Path, state: dict[str, Tensor], categories: Sequence[str])
     return categories if count == len(categories) else [f"class {index}" for index in range(count)]
 
 
-def _count_outputs(module: nn.Module, inputs: Tensor) -> int:
-    from engine.capture import capture
-
-    return capture(module, inputs if inputs.ndim == 4 else inputs[None], ()).logits.shape[1]
+@cache
+def _head_of(name: str) -> str:
+    """The last parameter of `name` whose first axis is the number of classes."""
+    with torch.device("meta"):  # shapes alone
+        two, three = _architecture(name, 2).state_dict(), _architecture(name, 3).state_dict()
+    return [key for key in two if two[key].shape != three[key].shape][-1]

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
 from engine.capture import record_calls
 from engine.errors import LayerError, ModelError
-from engine.layers import Layer, deepest, describe, find, semantic
+from engine.layers import Layer, ambiguous, describe
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -43,50 +44,60 @@ class Model:
     imagenet: tuple[tuple[int, ...], ...] = field(default=(), repr=False)
     favourites: Mapping[str, str] = field(default_factory=dict, repr=False)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    _known: dict[int, tuple[tuple[Layer, ...], int]] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _known: dict[int | tuple[int, int], tuple[Layer, ...]] = field(default_factory=dict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def layers(self, size: int | None = None) -> tuple[Layer, ...]:
-        """The explainable layers in the order in which they run, for an input of `size`."""
-        return self._examine(size or self.size)[0]
+        """The explainable layers in the order in which they run, for a square photo at the input size `size`.
 
-    def graph_bytes(self, size: int) -> int:
-        """A bound for the bytes that a kept forward pass holds: the outputs of all parts, once."""
-        return self._examine(size)[1]
-
-    def default_layer(self, depth: str, size: int | None = None) -> str:
-        """The layer for a kind of method: "deep" (nearest to the answer) or "semantic" (finer than that)."""
-        layers = self.layers(size)
-        return (deepest(layers) if depth == "deep" else semantic(layers)).name
-
-    def layer(self, name: str, size: int | None = None) -> Layer:
-        """The layer called `name`; raises LayerError where there is none."""
-        return find(self.layers(size), name)
-
-    def prepare(self, image: Image.Image, size: int) -> Tensor:
-        """The network's input for a photo, (1, 3, H, W) float32 on its device."""
-        inputs = self.preprocess(image, size)
-        if inputs.ndim == 3:
-            inputs = inputs[None]
-        if inputs.ndim != 4 or inputs.shape[0] != 1:
-            raise ModelError(f"The preprocessing must give (3, H, W) or (1, 3, H, W), and gave {tuple(inputs.shape)}.")
-        return inputs.to(self.device, torch.float32)
-
-    def _examine(self, size: int) -> tuple[tuple[Layer, ...], int]:
+        Raises LayerError where there are none, ModelError when the network cannot run at that size.
+        """
+        side = size or self.size
         with self._lock:
-            if size not in self._known:
-                inputs = self.prepare(Image.new("RGB", (size, size), (124, 116, 104)), size)
-                calls = record_calls(self.module, inputs)
-                height, width = inputs.shape[-2:]
-                layers = describe(self.module, calls, (height, width))
+            if side not in self._known:
+                blank = Image.new("RGB", (side, side), (124, 116, 104))
+                self._known[side] = self.layers_of(self.prepare(blank, side))
+            return self._known[side]
+
+    def layers_of(self, inputs: Tensor) -> tuple[Layer, ...]:
+        """The explainable layers for an input (1, 3, H, W) of the network: found once for each H and W."""
+        height, width = inputs.shape[-2:]
+        with self._lock:
+            if (height, width) not in self._known:
+                layers = self._find_layers(inputs, (height, width))
                 if not layers:
                     raise LayerError(
                         f"{self.title} has no layer that gives maps (1, C, h, w), so it cannot be explained."
                     )
-                leaves = {name for name, part in self.module.named_modules() if not any(part.children())}
-                floats = sum(int(np.prod(shape)) for name, shape in calls if name in leaves)
-                self._known[size] = (layers, 4 * (floats + inputs.numel()))
-            return self._known[size]
+                self._known[height, width] = layers
+            return self._known[height, width]
+
+    def prepare(self, image: Image.Image, size: int) -> Tensor:
+        """The network's input for a photo, (1, 3, H, W), on the device and in the precision of its weights."""
+        inputs = self.preprocess(image, size)
+        if not isinstance(inputs, Tensor):
+            raise ModelError(f"The preprocessing must give a tensor, and gave {type(inputs).__name__}.")
+        if inputs.ndim == 3:
+            inputs = inputs[None]
+        if inputs.ndim != 4 or inputs.shape[0] != 1:
+            raise ModelError(f"The preprocessing must give (3, H, W) or (1, 3, H, W), and gave {tuple(inputs.shape)}.")
+        precisions = (p.dtype for p in self.module.parameters() if p.is_floating_point())
+        return inputs.to(self.device, next(precisions, torch.float32))
+
+    def _find_layers(self, inputs: Tensor, shape: tuple[int, int]) -> tuple[Layer, ...]:
+        calls = record_calls(self.module, inputs)
+        doubtful = ambiguous(calls)
+        if doubtful:
+            # As many channels as rows and columns: channels-first and channels-last look alike at this size alone.
+            smaller = F.interpolate(inputs, scale_factor=0.75)
+            try:
+                clear = describe(
+                    self.module, record_calls(self.module, smaller), (smaller.shape[-2], smaller.shape[-1])
+                )
+                doubtful -= {layer.name for layer in clear}
+            except ModelError:  # it takes one size only: a plain convolutional network far more often than not
+                doubtful = set()
+        return describe(self.module, [call for call in calls if call[0] not in doubtful], shape)
 
 
 def squared(mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> Preprocess:
