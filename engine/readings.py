@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine.questions import Terms, conflict_vectors
@@ -74,11 +75,13 @@ def mismatch(ask: Ask) -> Tensor:
     After Sun 2020 (arXiv 2008.01874) and Prabhushankar 2023 (arXiv 2302.05776). With the defaults,
     S = sum_c A_c^2 Var_Q[dCE(z, Q)/dA_c]. Options: `conflict` and `vectors` (which expectations are violated),
     `foils` (variance or standard deviation over them), `channels` (sum, maximum or standard deviation over
-    channels), `activation` (weigh by the activation, or not).
+    channels), `activation` (weigh by the activation, or not), `even` (take out the checkerboard of strided layers).
     """
     options, trace = ask.options, ask.trace
     vectors = conflict_vectors(trace.logits, options["conflict"], options["vectors"])
     spread = torch.stack([trace.vjp(ask.layer, some).square().sum(0) for some in vectors.split(CHUNK)]).sum(0)
+    if options["even"]:
+        spread = _evened(spread)
     if options["activation"]:
         spread = spread * trace.activation(ask.layer).square()
     if options["foils"] == "deviation":
@@ -88,3 +91,14 @@ def mismatch(ask: Ask) -> Tensor:
     if options["channels"] == "deviation":
         return spread.std(0, correction=0)
     return spread.sum(0)
+
+
+def _evened(spread: Tensor) -> Tensor:
+    """(C, h, w) smoothed by the binomial kernel 1 2 1 in both directions, whose response to a checkerboard is zero.
+
+    A strided 1 x 1 shortcut, as in every stage of a ResNet, reaches each second cell of the layer before it only: the
+    gradient there is a checkerboard that tells of the network's plan and not of the photo.
+    """
+    padded = F.pad(spread[None], (1, 1, 1, 1), mode="replicate")[0]
+    rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
+    return (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
