@@ -1,0 +1,151 @@
+"""The Compare page without a browser: what a person chooses, and what comes of wrong files and wrong links."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from pages.widgets import session
+from pages.widgets.session import Choice
+from tests.hostile.corpus import HOSTILE_NAMES
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+def start(**parameters: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=240)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def upload(app: AppTest, name: str, content: bytes) -> AppTest:
+    app.file_uploader(key="upload_file").set_value((name, content, "image/jpeg")).run()
+    assert not app.exception
+    return app
+
+
+def picture(colour: tuple[int, int, int] = (200, 90, 30), kind: str = "JPEG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (160, 120), colour).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def chosen(app: AppTest) -> Choice:
+    choice: Choice = app.session_state["choice"]
+    return choice
+
+
+def said(app: AppTest) -> str:
+    return " ".join(block.value for block in (*app.markdown, *app.caption))
+
+
+def test_the_first_paint_needs_nothing_to_be_pressed() -> None:
+    app = start()
+    assert not app.error and not app.warning
+    assert "says" in said(app) and "sure" in said(app)
+    fact, foil = app.selectbox(key="fact").value, app.selectbox(key="foil").value
+    assert fact != foil
+
+
+def test_a_foil_that_is_chosen_stays_and_stands_in_the_address() -> None:
+    app = start()
+    fact = app.selectbox(key="fact").value
+    other = 3 if fact != 3 else 4
+    app.selectbox(key="foil").select(other).run()
+    assert chosen(app).foil == other and app.query_params["foil"] == str(other)
+    app.selectbox(key="layer").select("layer3").run()
+    assert chosen(app) == Choice(foil=other, layer="layer3")
+    assert "10 × 10" in said(app) or app.selectbox(key="layer").value == "layer3"
+
+
+def test_another_photo_is_asked_about_afresh() -> None:
+    app = start(foil="3", layer="layer2")
+    app.segmented_control(key="photo").set_value("coffee").run()
+    assert not app.exception
+    assert chosen(app) == Choice(photo="coffee", layer="layer2")
+
+
+def test_a_link_restores_the_whole_view() -> None:
+    choice = Choice("rocket", "resnet18", "random", 128, "layer3", 7, 9, ("contrast", "features"), (("vectors", "4"),))
+    app = start(**session.to_address(choice))
+    assert chosen(app) == choice
+    assert (app.selectbox(key="fact").value, app.selectbox(key="foil").value) == (7, 9)
+    assert app.selectbox(key="network_size").value == 128
+    assert "random weights" in said(app)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"photo": "nothing"},
+        {"photo": "upload"},
+        {"model": "no-such-network"},
+        {"foil": "999999", "fact": "-3"},
+        {"layer": "layer99"},
+        {"size": "7"},
+        {"panels": "gradcam,no-such-method"},
+        {"options": "vectors:-1,conflict:none"},
+        {"photo": "<script>alert(1)</script>", "panels": ",,,"},
+    ],
+)
+def test_a_wrong_link_is_told_and_the_page_goes_on(parameters: dict[str, str]) -> None:
+    app = start(**parameters)
+    assert "says" in said(app)
+
+
+def test_a_network_that_is_not_here_is_offered_and_not_downloaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EXPECTANCY_WEIGHTS", str(tmp_path))
+    app = start(model="resnet34")
+    assert [button.label for button in app.button] == [
+        "Download 83 MB", "Use random weights", "Back to the embedded network",
+    ]  # fmt: skip
+    assert "not on this computer" in said(app)
+    app.button[1].click().run()
+    assert not app.exception and "untrained" in said(app)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_uploaded_photo_is_explained_and_kept_out_of_the_address() -> None:
+    app = upload(start(), "holiday.jpg", picture())
+    assert chosen(app).photo == "upload"
+    assert app.session_state["upload"].name == "holiday.jpg"
+    assert dict(app.query_params).get("photo") == ["upload"] or app.query_params["photo"] == "upload"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.png", b""),
+        ("text.png", b"I am a text"),
+        ("half.jpg", picture()[:300]),
+        ("dot.png", b"\x89PNG\r\n\x1a\n" + b"\x00" * 40),
+    ],
+)
+def test_a_bad_file_gets_a_sentence_and_nothing_is_lost(name: str, content: bytes) -> None:
+    app = upload(start(foil="3"), name, content)
+    assert len(app.error) == 1
+    assert app.error[0].value.endswith(".")
+    assert chosen(app) == Choice(foil=3)
+    assert upload(app, "good.png", picture(kind="PNG")).error == []
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES[:6])
+def test_a_hostile_name_is_only_a_name(name: str) -> None:
+    app = upload(start(), name, picture())
+    shown = app.segmented_control(key="photo").options[-1]
+    assert "<" not in shown.replace("\\<", "") and "/" not in shown
+
+
+def test_the_choice_survives_its_way_through_an_address() -> None:
+    choice = Choice(
+        "coffee", "vgg16", "random", 288, "features.29", 1, 2, ("quality", "contrast"), (("foils", "deviation"),)
+    )
+    assert session.from_address(session.to_address(choice)) == choice
+    assert session.to_address(Choice()) == {}
