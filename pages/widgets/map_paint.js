@@ -55,7 +55,8 @@ function paint(out, W, H, grid, {view, extent, smooth, scale, tables, stripe}) {
   const across = samples(W, view.x, view.share, [left, right], grid.w, smooth);
   const down = samples(H, view.y, view.share, [top, bottom], grid.h, smooth);
   const {plain, hatched} = tables;
-  const factor = scale.end > 0 ? 255.5 / scale.end : 0;
+  if (!(scale.end > 0)) { out.fill(0); return; }
+  const factor = 255.5 / scale.end;
   const line = new Float32Array(grid.w);
   for (let y = 0; y < H; y++) {
     const row = y * W;

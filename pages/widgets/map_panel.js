@@ -3,7 +3,7 @@
 const ZOOM_MOST = 12;
 const KEYS = "Left and right arrow: another foil. Up and down: another layer. Shift and an arrow: move the crosshair. " +
   "Plus, minus, 0: zoom. A click, then the wheel, zooms too; drag to move.";
-const LOOK_ALL = ["hide", "colours", "values", "scale", "look", "fade", "zoom", "q"];
+const LOOK_ALL = ["hide", "colours", "values", "scale", "look", "fade", "zoom"];
 
 class Row {
   constructor(root, style) {
@@ -80,7 +80,8 @@ class Row {
       this.want("point");
     }
     if (names.includes("zoom")) this.want("photo", "point");
-    this.want(names.some((name) => LOOK_ALL.includes(name)) ? "map" : "tools");
+    if (names.some((name) => LOOK_ALL.includes(name))) this.want("map");
+    else this.want(names.includes("q") ? "quality" : "tools");
   }
 
   want(...what) {
@@ -97,21 +98,22 @@ class Row {
     if (wanted.has("size")) for (const panel of panels) panel.resize(PIXELS / panels.length);
     if (wanted.has("photo")) for (const panel of panels) panel.drawPhoto();
     if (wanted.has("size") || wanted.has("map")) this.drawMaps(panels);
+    else if (wanted.has("quality")) this.drawMaps(panels, (panel) => panel.slope);
     if (wanted.has("point") || wanted.has("size")) for (const panel of panels) panel.point(this.place);
-    this.element.style.setProperty("--opacity", views.now.opacity / 100);
+    for (const panel of panels) panel.map.style.opacity = views.now.opacity / 100;
     this.element.classList.toggle("grey", views.now.photo === "grey");
     this.element.classList.toggle("zoomed", this.window().share < 1);
     this.tools.show(this.window().share);
   }
 
-  drawMaps(panels) {
+  drawMaps(panels, which = () => true) {
     const ends = new Map(panels.map((panel) => [panel, panel.ownEnd()]));
-    for (const panel of panels) {
+    for (const panel of panels.filter(which)) {
       const {group, range} = panel.told;
       const peers = panels.filter((other) => other.told.group === group && !other.told.range);
       const shared = views.now.scale === "shared" && !range;
       if (panel.map.width) panel.drawMap(shared ? Math.max(...peers.map((peer) => ends.get(peer))) : ends.get(panel));
-      panel.contrast.element.hidden || panel.contrast.show();
+      if (panel.slope) panel.contrast.show();
     }
   }
 

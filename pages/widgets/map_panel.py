@@ -147,10 +147,14 @@ def map_panel(
 
     def told(event: dict[str, Any]) -> None:
         if on_event is not None:
-            on_event(PanelEvent(**event))
+            on_event(_read(event))
 
     event = _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], on_event=told)
-    return None if event is None else PanelEvent(**event)
+    return None if event is None else _read(event)
+
+
+def _read(event: dict[str, Any]) -> PanelEvent:
+    return PanelEvent(event["kind"], event.get("panel", ""), event.get("method", ""), event.get("step", 0))
 
 
 def _describe(panel: Panel, blob: Blob) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class Panel {
     if (!bitmap || !this.photo.width) return;
     const {x, y, share} = this.host.window();
     const context = this.photo.getContext("2d");
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = share < 1 ? "low" : "high";  // enlarging needs no more, and zoom stays fluent
     context.drawImage(bitmap, x * bitmap.width, y * bitmap.height, share * bitmap.width, share * bitmap.height,
       0, 0, this.photo.width, this.photo.height);
   }
@@ -199,9 +199,11 @@ class Panel {
     const whole = {...style, view: {x: 0, y: 0, share: 1}, extent: [0, 0, 1, 1], smooth: true, stripe: 6};
     paint(new Uint32Array(image.data.buffer), n, 12, {h: 1, w: n, data: ramp}, whole);
     context.putImageData(image, 0, 0);
-    const clipped = this.common !== null && Math.max(this.grid.high, -this.grid.low) > end * 1.001;
     const ticks = [from, (from + to) / 2, to].map(number);
-    if (clipped) { ticks[0] = signed ? `\u2264${ticks[0]}` : ticks[0]; ticks[2] = `\u2265${ticks[2]}`; }
+    if (this.common !== null) {  // a percentile: a few values lie beyond
+      if (signed) ticks[0] = `\u2264 ${ticks[0]}`;
+      ticks[2] = `\u2265 ${ticks[2]}`;
+    }
     [...this.ticks.children].forEach((tick, i) => say(tick, ticks[i]));
     const [positive, negative] = this.words;
     say(this.meaning.children[0], signed && negative ? `\u2212 ${negative}` : "");

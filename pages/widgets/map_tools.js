@@ -49,7 +49,7 @@ class Tools {
       const input = make("input", {type: "range", min: "0", max, step: "1", oninput: () => look({[name]: Number(input.value)})});
       const value = make("output");
       const show = () => { input.value = views.now[name]; say(value, `${views.now[name]} %`); };
-      return {show, element: make("label", {class: "range"}, make("span", {}, label), value, input)};
+      return {show, element: make("label", {class: "range"}, make("span", {}, label), input, value)};
     };
     const choice = (name, label, titles) => {
       const input = make("select", {onchange: () => look({[name]: input.value})});

@@ -53,11 +53,17 @@ function viewFrom(text) {
   return view;
 }
 
-const fragmentParts = () => location.hash.slice(1).split("&").filter(Boolean);
+const fragmentParts = (hash) => hash.slice(1).split("&").filter(Boolean);
 
-function viewInAddress() {
-  const part = fragmentParts().find((each) => each.startsWith("view="));
-  return part === undefined ? null : decodeURI(part.slice(5));
+function viewIn(hash) {
+  const part = fragmentParts(hash).find((each) => each.startsWith("view="));
+  try { return part === undefined ? null : decodeURI(part.slice(5)); } catch { return ""; }
+}
+
+// The address that the document was opened with: Streamlit may have dropped its fragment before this script ran.
+function viewOpened() {
+  const [opened] = performance.getEntriesByType("navigation");
+  return opened ? viewIn(new URL(opened.name, location.href).hash) : null;
 }
 
 function viewStored() {
@@ -65,13 +71,17 @@ function viewStored() {
 }
 
 function writeAddress(text) {
-  const others = fragmentParts().filter((each) => !each.startsWith("view="));
+  const others = fragmentParts(location.hash).filter((each) => !each.startsWith("view="));
   const fragment = [...others, ...(text ? [`view=${encodeURI(text)}`] : [])].join("&");
   if (fragment === location.hash.slice(1)) return;
   history.replaceState(history.state, "", location.pathname + location.search + (fragment ? `#${fragment}` : ""));
 }
 
-const views = (shelf.views ??= {now: viewFrom(viewInAddress() ?? viewStored()), watchers: new Set(), timer: 0});
+const views = (shelf.views ??= {
+  now: viewFrom(viewIn(location.hash) ?? viewOpened() ?? viewStored()),
+  watchers: new Set(),
+  timer: 0,
+});
 
 // Change the state, tell every widget, and write it down when the hand rests (addresses may not change often).
 function look(changes) {
@@ -89,11 +99,11 @@ function writeView() {
 
 // Put the fragment back where Streamlit dropped it; another fragment that a person gave is taken over by `follow`.
 function keep() {
-  if (viewInAddress() === null) writeAddress(viewText(views.now));
+  if (viewIn(location.hash) === null) writeAddress(viewText(views.now));
 }
 
 function follow() {
-  const text = viewInAddress();
+  const text = viewIn(location.hash);
   if (text !== null && text !== viewText(views.now)) look(viewFrom(text));
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -38,7 +40,7 @@ def bump(size: tuple[int, int], x: float, y: float, width: float) -> Map:
 
 def panel(place: str, method: str, side: int, foil: int) -> Panel:
     size = (side, side)
-    common = {"id": place, "method": method, "removable": place not in ("a", "b")}
+    common: dict[str, Any] = {"id": place, "method": method, "removable": place not in ("a", "b")}
     note = (f"{side} × {side} map, enlarged",)
     if method == "gradcam":
         values = 2.5 * bump(size, 0.45, 0.4, 0.25) - 0.4 * bump(size, 0.9, 0.9, 0.3)
@@ -144,9 +146,7 @@ def react(event: PanelEvent) -> None:
         state.methods[f"n{state.events}"] = event.method
     elif event.kind == "foil":
         order = [index for index, _ in ANSWERS if index != 281]
-        state.foil = (
-            order[(order.index(state.foil) + event.step) % len(order)] if state.foil in order else order[0]
-        )
+        state.foil = order[(order.index(state.foil) + event.step) % len(order)] if state.foil in order else order[0]
     else:
         names = list(LAYERS)
         state.layer = names[min(max(names.index(state.layer) + event.step, 0), len(names) - 1)]
@@ -154,6 +154,7 @@ def react(event: PanelEvent) -> None:
 
 st.set_page_config(page_title="Panels", layout="wide")
 name = st.segmented_control("Photo", ["chelsea", "coffee", "astronaut"], default="chelsea", key="photo")
+st.query_params["photo"] = name or "chelsea"
 picture = photo(name or "chelsea")
 layer_strip(
     [LayerThumbnail(n, (s, s), panel("t", "gradcam", s, 0).values) for n, s in LAYERS.items()],

@@ -1,0 +1,193 @@
+"""A real Chromium on a real app: what the browser tests share.
+
+Nothing here needs the internet: apps listen on a free loopback port, and a test fails where its page asks
+another host for anything or writes an error to the console.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-sync",
+)
+START_LIMIT = 120  # seconds for an app to answer: importing torch on a busy machine takes its time
+LOCAL_SCHEMES = ("blob", "data", "about", "chrome")
+
+Theme = Literal["light", "dark"]
+
+
+@dataclass
+class Visit:
+    """A page in the browser, with what it did on the side."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    """Console errors and uncaught exceptions."""
+    foreign: list[str] = field(default_factory=list)
+    """Addresses on other hosts that the page asked for."""
+    sent: list[int] = field(default_factory=list)
+    """Bytes of every message that the page sent to the app."""
+    received: list[int] = field(default_factory=list)
+    """Bytes of every message that the app sent to the page."""
+
+    def settle(self, quiet: float = 0.4, limit: float = 60) -> None:
+        """Wait until the app has finished its script and no message came for `quiet` seconds."""
+        end = time.monotonic() + limit
+        seen, since = (-1, -1), time.monotonic()
+        while time.monotonic() < end:
+            now = (len(self.sent), len(self.received))
+            running = self.page.locator("[data-test-script-state='running']").count() > 0
+            if now != seen or running:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since >= quiet:
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"The app was still busy after {limit} s.")
+
+    def screenshot(self, name: str) -> Path:
+        """Save a picture of the whole page under build/screenshots."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        size = self.page.viewport_size or {"width": 1440, "height": 900}
+        main = self.page.get_by_test_id("stMain")
+        self.page.set_viewport_size({**size, "height": main.evaluate("main => main.scrollHeight")})
+        path = SCREENSHOTS / f"{name}.png"
+        self.page.screenshot(path=path)
+        self.page.set_viewport_size(size)
+        return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, started once; skips where playwright or a browser is absent."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: test)")
+    with sync_api.sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        path = shutil.which("chromium") or shutil.which("chromium-browser") or (str(own) if own.exists() else None)
+        if path is None:
+            pytest.skip("no Chromium on this machine (apt-get install chromium)")
+        chromium = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Start a Streamlit script (relative to the project's root) once; gives its address."""
+    running: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
+
+    def start(script: str | Path, environment: dict[str, str] | None = None) -> str:
+        name = str(script)
+        if name not in running:
+            log = tmp_path_factory.mktemp("app") / "log.txt"
+            running[name] = _start_app(name, log, environment or {})
+        return running[name][1]
+
+    yield start
+    for process, _ in running.values():
+        process.terminate()
+    for process, _ in running.values():
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _start_app(script: str, log: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = {
+        "server.headless": "true",
+        "server.address": "127.0.0.1",
+        "server.port": str(port),
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", script, *flags],
+        cwd=ROOT,
+        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": path, **environment},
+        stdout=log.open("wb"),
+        stderr=subprocess.STDOUT,
+    )
+    url = f"http://127.0.0.1:{port}"
+    direct = build_opener(ProxyHandler({}))
+    end = time.monotonic() + START_LIMIT
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            direct.open(f"{url}/_stcore/health", timeout=2)
+            return process, url
+        except (URLError, OSError):
+            time.sleep(0.1)
+    process.kill()
+    raise RuntimeError(f"{script} did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Open an address at a width and in a theme; afterwards the console must be clean and no host asked."""
+    visits: list[Visit] = []
+    contexts: list[Any] = []
+
+    def open_page(url: str, width: int = 1440, theme: Theme = "light", height: int = 1000) -> Visit:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True
+        )
+        contexts.append(context)
+        seen = Visit(context.new_page())
+        visits.append(seen)
+        _listen(seen, urlsplit(url).netloc)
+        seen.page.goto(url)
+        seen.page.get_by_test_id("stMain").wait_for()
+        seen.settle()
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [error for each in visits for error in each.errors] == []
+    assert [address for each in visits for address in each.foreign] == []
+
+
+def _listen(visit: Visit, home: str) -> None:
+    def requested(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in LOCAL_SCHEMES and parts.netloc != home:
+            visit.foreign.append(url)
+
+    def connected(socket: Any) -> None:
+        requested(socket.url)
+        socket.on("framesent", lambda frame: visit.sent.append(len(frame)))
+        socket.on("framereceived", lambda frame: visit.received.append(len(frame)))
+
+    page = visit.page
+    page.on("request", lambda request: requested(request.url))
+    page.on("websocket", connected)
+    page.on("console", lambda message: visit.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
