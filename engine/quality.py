@@ -1,0 +1,302 @@
+"""Contrastive image quality: how good is this picture, and why this score rather than another one?
+
+A patch network (:mod:`engine.models.quality_networks`) gives every patch p of 32 x 32 pixels a score s_p, 0 to 1,
+and a weight; the picture's score s is the weighted mean. Two kinds of question are answered, both by Grad-CAM at
+the network's last convolution:
+
+- "Why s?": the map M_p of the patch's score.
+- "Why s, rather than Q?": the map of the loss (s_p - Q)^2 **of each patch**, ReLU(2 (s_p - Q) M_p). With the
+  picture's score in place of the patch's own, all Q on one side of s would give one and the same map.
+
+The gradient of the loss is 2 (s_p - Q) times that of the score, so one pass over the patches answers every Q. The
+score head is linear in the mean activation; M_p therefore adds up: with the centre c it holds that
+``s_p = c + mean(M_p)``, and a cell's M is by how much that place is better or worse than c. The centre is the
+picture's own score. (Uncentred maps depend on the head's bias and may be of one sign, which leaves questions empty.)
+
+Maps of overlapping patches are blended with a smooth (squared sine) window onto one grid. Blending is linear, so
+the signed map of any Q is ``intercept - Q slope``, from two fields: a browser can do that. The ReLU is taken after
+blending (:func:`patch_maps` gives the maps of single patches, where it comes first). Where the map of Q is
+positive, the place is evidence for s rather than Q: it *holds the picture below Q* where the patch score is below
+Q, and *keeps it above Q* where it is above.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.errors import ImageError, QuestionError, WeightsError
+from engine.models.quality_networks import CELLS, KINDS, PATCH, Kind, PatchQualityNetwork
+from engine.models.weights import fit, read, sha256
+
+ASSETS = Path(__file__).parents[1] / "assets"
+STRIDES = (4, 8, 16, 32)
+NAMES: dict[Kind, str] = {"no-reference": "quality-nr", "full-reference": "quality-fr"}
+"""Names of the files in assets."""
+FOILS = (1.0, 0.75, 0.5, 0.25)
+"""The counterfactual scores of the tutorial's figure."""
+
+WORDS = ("bad", "poor", "fair", "good", "excellent")
+MOS_AT_ONE = 9.0
+"""An opinion score of TID2013 is this many times the score here, 0 to 9."""
+
+_CELL = PATCH // CELLS  # pixels a cell of a patch's map stands for
+_BATCH = 256  # patches at a time; with it memory does not grow with the picture
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class QualityNetwork:
+    """A loaded network with its card. `module` is frozen and in evaluation mode."""
+
+    kind: Kind
+    module: PatchQualityNetwork
+    card: dict[str, Any]
+    device: torch.device
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """Every patch that was judged, row by row: `rows` x `columns` of them.
+
+    `centres` (n, 2) x and y in pixels; `scores` (n,) s_p; `weights` (n,) summing to 1; `maps` (n, 4, 4) the signed
+    maps M_p, each cell standing for 8 x 8 pixels.
+    """
+
+    rows: int
+    columns: int
+    centres: Floats
+    scores: Floats
+    weights: Floats
+    maps: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class QualityResult:
+    """What :func:`assess` found. All maps are float32 (gh, gw), read-only, a grid cell being `cell` pixels wide.
+
+    `score` 0..1; `size` width and height in pixels at which the picture was judged; `stride` between patches;
+    `patch_scores` the blended s_p; `evidence` the blended M_p, signed, in units of the score; `score_evidence` the
+    blended s_p M_p; `distortions` (25,) how much the picture looks pristine, or like each of TID2013's 24 types,
+    summing to 1.
+    """
+
+    kind: Kind
+    score: float
+    size: tuple[int, int]
+    stride: int
+    cell: int
+    patches: Patches
+    patch_scores: Floats
+    evidence: Floats
+    score_evidence: Floats
+    distortions: Floats
+
+    def map(self, foil: float | None = None, signed: bool = True) -> Floats:
+        """ "Why s?" for no foil: the evidence; "why s, rather than `foil`?": 2 (score_evidence - Q evidence).
+
+        Positive values are evidence for s. With ``signed=False`` only those are kept (ReLU, as Grad-CAM is shown).
+        """
+        values = self.evidence if foil is None else self.intercept - np.float32(foil) * self.slope
+        return values if signed else np.maximum(values, 0)
+
+    @property
+    def intercept(self) -> Floats:
+        """The signed map of Q is ``intercept - Q slope``, for every Q."""
+        return 2 * self.score_evidence
+
+    @property
+    def slope(self) -> Floats:
+        """See :attr:`intercept`."""
+        return 2 * self.evidence
+
+    def sides(self, foil: float) -> Floats:
+        """The evidence for s rather than `foil` by side: above zero it keeps the picture above the foil, below
+        zero it holds it below. Zero where a place speaks for the foil."""
+        return self.map(foil, signed=False) * np.sign(self.patch_scores - np.float32(foil))
+
+    def balance(self, foil: float) -> tuple[float, float]:
+        """Shares of the absolute evidence, each 0 to 1, that speak for s and for the foil; both 0 for none."""
+        values = self.map(foil)
+        total = float(np.abs(values).sum())
+        share = float(np.maximum(values, 0).sum()) / total if total else 0.0
+        return (share, 1 - share) if total else (0.0, 0.0)
+
+    @cached_property
+    def scale(self) -> float:
+        """One scale for several foils: the 99.5th percentile of the absolute maps over :data:`FOILS`."""
+        return float(np.percentile(np.abs([self.map(foil) for foil in FOILS]), 99.5))
+
+    @property
+    def note(self) -> str:
+        """The honest label: at what size, and how finely, the picture was judged."""
+        width, height = self.size
+        count = len(self.patches.scores)
+        return f"judged at {width} x {height} pixels, {count} patches of {PATCH} x {PATCH}, one every {self.stride}"
+
+
+def load(kind: Kind, device: torch.device | str | None = None, folder: Path = ASSETS) -> QualityNetwork:
+    """The embedded network of a kind, "no-reference" or "full-reference"; one of your own training from its `folder`.
+
+    Raises WeightsError where the file is missing, altered, or does not fit its card.
+    """
+    if kind not in KINDS:
+        raise QuestionError(f"There is no quality network “{kind}”; choose “no-reference” or “full-reference”.")
+    path = folder / f"{NAMES[kind]}.safetensors"
+    try:
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"The card {path.stem}.json of the quality network is missing or damaged.") from error
+    if not path.is_file() or sha256(path) != card.get("sha256"):
+        raise WeightsError(f"The weights {path.name} are missing or not those of the card; install the app again.")
+    module = PatchQualityNetwork(kind, tuple(card["widths"]))
+    fit(module, read(path), path.name)
+    return wrap(module, card, device)
+
+
+def wrap(
+    module: PatchQualityNetwork, card: dict[str, Any] | None = None, device: torch.device | str | None = None
+) -> QualityNetwork:
+    """A network of one's own training, ready to be asked; the module is frozen and put in evaluation mode."""
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    module = module.eval().requires_grad_(False).to(place).to(memory_format=torch.channels_last)
+    return QualityNetwork(module.kind, module, card or {}, place)
+
+
+def assess(
+    network: QualityNetwork,
+    pixels: Pixels,
+    reference: Pixels | None = None,
+    stride: int = 8,
+    progress: Callable[[float], None] | None = None,
+) -> QualityResult:
+    """Judge a picture, uint8 (H, W, 3), against its reference of the same shape where the network takes one.
+
+    `stride` in pixels between patches, 4, 8, 16 or 32: finer maps cost the square. The last patches reach past
+    the right and lower edge, where the picture is mirrored, so that pictures of any size are judged whole. Patches
+    are taken in batches: memory stays bounded up to the largest pictures. `progress` is told the share done.
+
+    Raises ImageError for a pair of different sizes or not the right number of pictures, QuestionError for a stride.
+    """
+    _check(network, pixels, reference, stride)
+    tilings = [_tiling(picture, stride) for picture in (pixels, reference) if picture is not None]
+    rows, columns = tilings[0].shape[:2]
+    answers = []
+    for first in range(0, rows * columns, _BATCH):
+        answers.append(_answer(network, tilings, np.arange(first, min(first + _BATCH, rows * columns))))
+        if progress:
+            progress(min(1.0, (first + _BATCH) / (rows * columns)))
+    scores, weights, names, maps = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    weights = weights / weights.sum()
+    score = float((scores * weights).sum())
+    maps = maps + np.float32(network.module.bias - score)
+    height, width = pixels.shape[:2]
+    y, x = np.divmod(np.arange(rows * columns), columns)
+    centres = np.stack([x, y], 1).astype(np.float32) * stride + PATCH / 2
+    shape = (rows, columns, CELLS, CELLS)
+    each = scores[:, None, None]
+
+    def blend(values: Floats) -> Floats:
+        return _blend(values.reshape(shape), stride, (height, width))
+
+    return QualityResult(
+        network.kind,
+        min(1.0, max(0.0, score)),
+        (width, height),
+        stride,
+        min(stride, _CELL),
+        Patches(rows, columns, *(_frozen(part) for part in (centres, scores, weights, maps))),
+        blend(np.broadcast_to(each, maps.shape)),
+        blend(maps),
+        blend(each * maps),
+        _frozen((names * weights[:, None]).sum(0)),
+    )
+
+
+def patch_maps(result: QualityResult, foil: float) -> Floats:
+    """ReLU(2 (s_p - Q) M_p) of every patch, float32 (n, 4, 4), unblended."""
+    patches = result.patches
+    return np.maximum(2 * (patches.scores - np.float32(foil))[:, None, None] * patches.maps, 0)
+
+
+def words(score: float) -> str:
+    """A score in the five words of Recommendation ITU-R BT.500, on equal steps of 0..1."""
+    return WORDS[min(len(WORDS) - 1, max(0, int(score * len(WORDS))))]
+
+
+def _check(network: QualityNetwork, pixels: Pixels, reference: Pixels | None, stride: int) -> None:
+    if stride not in STRIDES:
+        raise QuestionError(f"A stride of {stride} pixels is not offered; choose 4, 8, 16 or 32.")
+    for picture in (pixels, reference):
+        if picture is not None and (picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3):
+            raise ImageError("Only RGB pictures of 8 bits a channel can be judged.")
+    if network.kind == "full-reference":
+        if reference is None:
+            raise ImageError("This network compares a picture with its reference; give both, or judge without one.")
+        if reference.shape != pixels.shape:
+            raise ImageError(
+                f"The picture is {pixels.shape[1]} x {pixels.shape[0]} pixels and its reference "
+                f"{reference.shape[1]} x {reference.shape[0]}; crop or align them to one size first."
+            )
+    elif reference is not None:
+        raise ImageError(
+            "This network judges without a reference; leave the reference out or choose the other network."
+        )
+
+
+def _tiling(picture: Pixels, stride: int) -> NDArray[np.uint8]:
+    """All patches (rows, columns, 3, 32, 32) as a view; only a picture that they overshoot is copied."""
+    overshoot = [max(0, math.ceil((side - PATCH) / stride)) * stride + PATCH - side for side in picture.shape[:2]]
+    if any(overshoot):
+        picture = np.pad(picture, [(0, overshoot[0]), (0, overshoot[1]), (0, 0)], mode="symmetric")
+    return np.lib.stride_tricks.sliding_window_view(picture, (PATCH, PATCH), (0, 1))[::stride, ::stride]
+
+
+def _answer(
+    network: QualityNetwork, tilings: list[NDArray[np.uint8]], places: NDArray[np.intp]
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Scores (n,), weights (n,), distortion probabilities (n, 25) and score maps (n, 4, 4) of some patches."""
+    y, x = np.divmod(places, tilings[0].shape[1])
+    with torch.inference_mode():
+        batch = [
+            torch.from_numpy(tiling[y, x])
+            .to(network.device, torch.float32)
+            .contiguous(memory_format=torch.channels_last)
+            for tiling in tilings
+        ]
+        answer = network.module(*batch)
+        maps = network.module.score_map(answer.activations)
+        parts = (answer.scores, answer.weights, answer.distortions.softmax(1), maps)
+        return tuple(part.float().cpu().numpy() for part in parts)  # type: ignore[return-value]
+
+
+def _blend(maps: Floats, stride: int, size: tuple[int, int]) -> Floats:
+    """Average the patches' maps (rows, columns, 4, 4) over a picture of `size`, weighted by a smooth window."""
+    cell = min(stride, _CELL)
+    step, side, repeat = stride // cell, PATCH // cell, _CELL // cell
+    window = np.sin(np.pi * (np.arange(side, dtype=np.float32) + 0.5) / side) ** 2
+    rows, columns = maps.shape[:2]
+    total = np.zeros(((rows - 1) * step + side, (columns - 1) * step + side), np.float32)
+    weight = np.zeros_like(total)
+    for i in range(side):
+        for j in range(side):
+            here = np.s_[i : i + rows * step : step, j : j + columns * step : step]
+            total[here] += window[i] * window[j] * maps[:, :, i // repeat, j // repeat]
+            weight[here] += window[i] * window[j]
+    height, width = (math.ceil(side / cell) for side in size)
+    return _frozen((total / weight)[:height, :width])
+
+
+def _frozen(values: NDArray) -> Floats:
+    values = np.ascontiguousarray(values, np.float32)
+    values.flags.writeable = False
+    return values

@@ -1,0 +1,138 @@
+"""`expectancy train quality`: the whole recipe of both quality networks, from photos and opinions to weights.
+
+1. TID2013's pictures are made again from the Kodak photos; thousands of other photos are distorted alike.
+2. The full-reference network learns the opinion scores of 19 references and, on the other photos, the mean
+   opinion of each type and level.
+3. It then labels every patch that the no-reference network sees in training, of thousands of contents.
+
+Whatever is finished in the working folder is not done again: the command can be stopped and called again.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.errors import DataError, WeightsError
+from engine.models.quality_networks import Kind, PatchQualityNetwork
+from engine.quality import load
+from engine.training.quality_data import (
+    REFERENCES,
+    TEST_REFERENCES,
+    Opinions,
+    contents,
+    kodak_variants,
+    read_opinions,
+    typical_opinions,
+)
+from engine.training.quality_export import export
+from engine.training.quality_loop import Labelled, Recipe, Source, train
+
+RECIPES: dict[Kind, Recipe] = {
+    "full-reference": Recipe("full-reference", steps=9000, pictures=16, patches=8, pristine=0.06, naming=0.1),
+    "no-reference": Recipe(
+        "no-reference", steps=12000, pictures=32, patches=4, pristine=0.15, patchwise=0.5, naming=0.5
+    ),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = __doc__
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("EXPECTANCY_DATA", "../shared/data")),
+                        help="folder with tid2013/mos.csv, kodak/, and photos in osie/, val/ and pool/")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, help="where the weights and cards are written")
+    parser.add_argument("--work", type=Path, default=Path("build/quality"), help="pictures made, checkpoints")
+    parser.add_argument("--minutes", type=float, help="stop each network after this long; call again to go on")
+    parser.add_argument("--steps", type=int, help="training steps of each network, in place of the recipe's")
+    parser.add_argument("--contents", type=int, default=5000, help="other photos besides Kodak's")
+    parser.add_argument("--only", choices=tuple(RECIPES), help="train one of the two networks")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all randomness")
+    parser.add_argument("--device", help="cuda or cpu; the better one by default")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train both networks and write them.
+
+    Raises DataError where photos or opinions are missing, or where the no-reference network is to be trained
+    before there is a full-reference one to label its photos.
+    """
+    device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    opinions = read_opinions(args.data / "tid2013" / "mos.csv")
+    kodak = _kodak(args.data / "kodak", args.work, opinions)
+    others = contents(args.data, args.work, args.contents, args.seed, _progress)
+    sources = [kodak, Labelled.of_contents(others, typical_opinions(opinions)[others.variants])]
+    if args.only != "no-reference":
+        _train("full-reference", sources, args, device)
+    if args.only != "full-reference":
+        teacher = _teacher(args.out, device)
+        _train("no-reference", sources, args, device, teacher)
+
+
+def _kodak(folder: Path, work: Path, opinions: Opinions) -> Labelled:
+    """The training references with their opinion scores; a pristine picture counts 1."""
+    numbers = [number for number in REFERENCES if number not in TEST_REFERENCES]
+    pictures = []
+    for place, number in enumerate(numbers):
+        pictures.append(kodak_variants(folder, work, number))
+        _progress("TID2013 from Kodak", (place + 1) / len(numbers))
+    kinds = np.concatenate([[0], np.repeat(np.arange(1, 25), 5)])
+    levels = np.concatenate([[0], np.tile(np.arange(1, 6), 24)])
+    labels = np.ones((len(numbers), len(kinds)), np.float32)
+    for row, number in enumerate(numbers):
+        for column, (kind, level) in enumerate(zip(kinds, levels, strict=True)):
+            if kind:
+                labels[row, column] = opinions[number, int(kind), int(level)]
+    return Labelled(pictures, labels, np.tile(kinds, (len(numbers), 1)))
+
+
+def _train(
+    kind: Kind,
+    sources: Sequence[Source],
+    args: argparse.Namespace,
+    device: torch.device,
+    teacher: PatchQualityNetwork | None = None,
+) -> None:
+    base = RECIPES[kind]
+    recipe = Recipe(**{**base.__dict__, "seed": args.seed, "steps": args.steps or base.steps})
+    network = train(recipe, sources, args.work / f"{kind}.pt", _reporter(recipe), device, args.minutes, teacher)
+    seen = recipe.steps * recipe.pictures * recipe.patches
+    sentences = [
+        f"{seen:,} patches of 32 x 32 pixels, {recipe.pictures} pictures of {recipe.patches} patches a step, AdamW.",
+        "TID2013's distortions made again from 19 Kodak photos, labelled with the opinion scores; "
+        f"references {', '.join(map(str, TEST_REFERENCES))} were kept for testing.",
+        f"{args.contents:,} other photos, five distortions each, labelled "
+        + ("by the mean opinion of type and level." if kind == "full-reference" else "by the full-reference network."),
+    ]
+    path = export(network, args.out, sentences, {})
+    print(f"written: {path}; measure it with `expectancy evaluate quality`", file=sys.stderr)
+
+
+def _teacher(folder: Path, device: torch.device) -> PatchQualityNetwork:
+    try:
+        return load("full-reference", device, folder).module
+    except WeightsError as error:
+        raise DataError("Train the full-reference network first: the other one learns from it.") from error
+
+
+def _progress(what: str, share: float) -> None:
+    print(f"\r{what}: {share:.0%}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+
+
+def _reporter(recipe: Recipe) -> Callable[[int, float], None]:
+    """A line every 100 steps: the mean loss since the last one, and the time."""
+    began, losses = time.monotonic(), []
+
+    def report(step: int, loss: float) -> None:
+        losses.append(loss)
+        if step % 100 == 0 or step == recipe.steps:
+            minutes = (time.monotonic() - began) / 60
+            print(f"{recipe.kind} {step}/{recipe.steps} loss {np.mean(losses):.4f} {minutes:.1f} min", file=sys.stderr)
+            losses.clear()
+
+    return report
