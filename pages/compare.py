@@ -39,7 +39,8 @@ def page() -> None:
 def explore(choice: Choice, photo: Photo, trace: Trace) -> None:
     """Everything below the choice of photo and network."""
     fact, foil = question(choice, trace)
-    answers, maps = st.columns([1, 4], gap="medium")
+    with st.container(key="body"):
+        answers, maps = st.columns([1, 4], gap="medium")
     with answers:
         said(trace, photo)
         class_bars(

@@ -44,13 +44,13 @@ def question(choice: Choice, trace: Trace) -> tuple[int, int]:
     if choice.layer and choice.layer not in layers:
         layers.append(choice.layer)
     with st.container(horizontal=True, vertical_alignment="center", key="question"):
-        st.markdown("## Why", width="content")
+        st.html("<h2>Why</h2>", width="content")
         st.selectbox("Fact P", every, format_func=names, label_visibility="collapsed", width=260,
                      help="The answer that is explained", **session.bound("fact", fact, "fact"))  # fmt: skip
-        st.markdown("## , rather than", width="content")
+        st.html("<h2>, rather than</h2>", width="content")
         st.selectbox("Foil Q", every, format_func=names, label_visibility="collapsed", width=260,
                      **session.bound("foil", foil, "foil"))  # fmt: skip
-        st.markdown("## ?", width="content")
+        st.html("<h2>? Seen at</h2>", width="content")
         st.selectbox(
             "Seen at layer", layers, format_func=lambda name: grids.get(name, "each method’s own layer"),
             label_visibility="collapsed", width=230, **session.bound("layer", known_layer(choice, trace), "layer"),
