@@ -11,20 +11,22 @@ function survey({h, w, data}) {
   return {lowest: at(low), highest: at(high), h, w};
 }
 
-// values - q * slope, cell by cell: linear in Q, so a new Q costs one pass over a small grid.
-function contrasted(values, slope, q) {
+// values - q * slope, cell by cell: linear in Q, so a new Q costs one pass over a small grid. With a level, only what
+// speaks against Q remains, by side: above zero where the level lies above Q, below zero where it lies below.
+function contrasted({values, slope, level}, q) {
   const data = new Float32Array(values.data.length);
-  for (let i = 0; i < data.length; i++) data[i] = values.data[i] - q * slope.data[i];
+  for (let i = 0; i < data.length; i++) {
+    const value = values.data[i] - q * slope.data[i];
+    data[i] = level ? Math.max(0, value) * Math.sign(level.data[i] - q) : value;
+  }
   return {h: values.h, w: values.w, data};
 }
 
-// The scale that all marked Q share: the 99.5th percentile of the absolute value over all of them.
-function commonScale(values, slope, marks) {
-  const n = values.data.length;
-  const sizes = new Float32Array(n * marks.length);
-  marks.forEach((q, k) => {
-    for (let i = 0; i < n; i++) sizes[k * n + i] = Math.abs(values.data[i] - q * slope.data[i]);
-  });
+// The 99.5th percentile of the absolute value over all the given grids together (the common scale of all marked Q).
+function percentile(grids) {
+  const sizes = new Float32Array(grids.reduce((sum, grid) => sum + grid.data.length, 0));
+  let at = 0;
+  for (const {data} of grids) for (let i = 0; i < data.length; i++) sizes[at++] = Math.abs(data[i]);
   sizes.sort();
   const place = 0.995 * (sizes.length - 1);
   const i = Math.floor(place);

@@ -7,7 +7,6 @@ const LOOK_ALL = ["hide", "colours", "values", "scale", "look", "fade", "zoom"];
 
 class Row {
   constructor(root, style) {
-    adopt(root, style);
     this.root = root;
     this.panels = new Map();
     this.photo = {digest: "", name: "", bitmap: null};
@@ -21,13 +20,12 @@ class Row {
     this.spoken = make("p", {class: "unseen", "aria-live": "polite"});
     this.element = make("section", {class: "row", "aria-label": "Maps"}, this.grid, this.adding, this.tools.element,
       make("p", {class: "unseen", id: "keys"}, KEYS), this.spoken);
-    root.append(this.element);
+    settleIn(root, style, this.element);
     this.sizes = new ResizeObserver(() => this.want("size"));
   }
 
-  // Streamlit calls with every rerun, also when nothing changed. `turn` tells a later call from an earlier one.
-  async receive(component) {
-    const turn = (this.turn = {});
+  // `turn` tells a later message from an earlier one.
+  async receive(component, turn) {
     this.open();
     this.send = (event) => component.setTriggerValue("event", event);
     const {header, rest} = unpack(component.data);
@@ -41,13 +39,14 @@ class Row {
     this.apply(header, rest);
   }
 
-  apply({photo, panels, methods, canAdd, marks}, rest) {
+  apply({photo, panels, methods, canAdd, marks, columns}, rest) {
     this.element.style.setProperty("--aspect", `${photo.w} / ${photo.h}`);
     const kept = new Map();
     for (const told of panels) {
       const panel = this.panels.get(told.id) ?? new Panel(this);
       kept.set(told.id, panel);
-      panel.receive(told, numbersAt(told.values, rest), numbersAt(told.slope, rest), methods, marks);
+      const [values, slope, level] = ["values", "slope", "level"].map((name) => numbersAt(told[name], rest));
+      panel.receive(told, {values, slope, level}, methods, marks);
     }
     const order = [...kept.values()].map((panel) => panel.element);
     if (order.length !== this.grid.childElementCount || order.some((element, i) => element !== this.grid.children[i])) {
@@ -57,6 +56,8 @@ class Row {
     }
     this.panels = kept;
     this.element.dataset.panels = kept.size;
+    this.element.toggleAttribute("data-columns", columns !== null);
+    this.element.style.setProperty("--columns", columns ?? 1);
     this.adding.hidden = !canAdd;
     fillSelect(this.add, [["", "+ Add a panel"], ...methods], "", "");
     keep();
@@ -68,8 +69,7 @@ class Row {
     this.unwatch ??= watchView((names) => this.viewed(names));
   }
 
-  close(turn) {
-    if (turn !== this.turn) return;
+  close() {
     this.unwatch?.();
     this.unwatch = null;
   }
@@ -230,14 +230,4 @@ async function bitmapOf(digest) {
   return bitmaps.get(digest);
 }
 
-function start(style) {
-  const rows = new WeakMap();
-  return (component) => {
-    const root = component.parentElement;
-    if (!rows.has(root)) rows.set(root, new Row(root, style));
-    const row = rows.get(root);
-    row.receive(component);
-    const {turn} = row;
-    return () => row.close(turn);
-  };
-}
+const start = (style) => oneForEachRoot(Row, style);

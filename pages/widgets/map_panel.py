@@ -19,6 +19,8 @@ from PIL import Image
 from pages.widgets.frontend import Blob, Parcel, Widget, pack
 
 MAX_PANELS = 5
+"""How many a person may put side by side."""
+MOST_PANELS = 8
 MAX_PHOTO_SIDE = 640
 MARKED_Q = (1.0, 0.75, 0.5, 0.25)
 
@@ -72,6 +74,10 @@ class Panel:
     """(h, w) float32, signed and unscaled, on the layer's own grid; None where there is no map."""
     slope: Map | None = None
     """For quality panels, (h, w): the map shown is `values - Q * slope`, Q from the panel's slider."""
+    level: Map | None = None
+    """With `slope`, (h, w): only what is positive is shown, and with the sign of `level - Q` (patch scores)."""
+    end: float | None = None
+    """The end of the scale, where panels share one that is known beforehand; else it follows from the values."""
     q: float = 1.0
     """Where Q begins, 0 to 1 (quality panels)."""
     score: float | None = None
@@ -116,9 +122,10 @@ def map_panel(
     key: str,
     methods: Sequence[tuple[str, str]] = (),
     can_add: bool = True,
+    columns: int | None = None,
     on_event: Callable[[PanelEvent], None] | None = None,
 ) -> PanelEvent | None:
-    """Draw up to five linked panels.
+    """Draw up to eight linked panels.
 
     Args:
         photo: the picture under every map.
@@ -126,16 +133,17 @@ def map_panel(
         key: the widget's key in `st.session_state`.
         methods: (id, title) of what a panel can be switched to, and what "add a panel" offers.
         can_add: whether to offer another panel (never beyond five).
+        columns: panels in a row where the window is wide enough; None: as many as fit well.
         on_event: called with the event before the page's script runs again: the place to change state.
 
     Returns:
         The event of this run, or None. It is the one that `on_event` got.
 
     Raises:
-        ValueError: two panels of one id, more than five, or maps whose shapes do not fit.
+        ValueError: two panels of one id, more than eight, or maps whose shapes do not fit.
     """
-    if len(panels) > MAX_PANELS or len({panel.id for panel in panels}) < len(panels):
-        raise ValueError(f"map_panel takes at most {MAX_PANELS} panels, each with an id of its own.")
+    if len(panels) > MOST_PANELS or len({panel.id for panel in panels}) < len(panels):
+        raise ValueError(f"map_panel takes at most {MOST_PANELS} panels, each with an id of its own.")
     blob = Blob()
     header = {
         "photo": {"digest": photo.parcel.digest, "w": photo.width, "h": photo.height, "name": photo.name},
@@ -143,6 +151,7 @@ def map_panel(
         "methods": [list(method) for method in methods],
         "canAdd": can_add and bool(methods) and len(panels) < MAX_PANELS,
         "marks": MARKED_Q,
+        "columns": columns,
     }
 
     def told(event: dict[str, Any]) -> None:
@@ -159,8 +168,11 @@ def _read(event: dict[str, Any]) -> PanelEvent:
 
 def _describe(panel: Panel, blob: Blob) -> dict[str, Any]:
     """Give the panel's part of the header; its numbers go to the blob."""
-    if panel.slope is not None and (panel.values is None or panel.slope.shape != panel.values.shape):
-        raise ValueError(f"Panel {panel.id!r}: values and slope must have one shape.")
+    if panel.level is not None and panel.slope is None:
+        raise ValueError(f"Panel {panel.id!r}: a level needs a slope.")
+    for grid in (panel.slope, panel.level):
+        if grid is not None and (panel.values is None or grid.shape != panel.values.shape):
+            raise ValueError(f"Panel {panel.id!r}: values, slope and level must have one shape.")
     return {
         "id": panel.id,
         "title": panel.title,
@@ -168,6 +180,8 @@ def _describe(panel: Panel, blob: Blob) -> dict[str, Any]:
         "sentence": panel.sentence,
         "values": blob.add(panel.values),
         "slope": blob.add(panel.slope),
+        "level": blob.add(panel.level),
+        "end": panel.end,
         "q": panel.q,
         "score": panel.score,
         "notes": panel.notes,

@@ -1,6 +1,7 @@
 // One panel: its elements, what it draws and what it says.
 
 const PIXELS = 1_000_000;  // painted at most for all panels together in one frame; beyond that the browser enlarges
+const FINE = 20_000;  // cells of a grid from which on single ones do not set the scale
 const ICONS = {
   save: "M8 1.5v8.2m0 0L4.8 6.5M8 9.7l3.2-3.2M2.5 11.5v2.2h11v-2.2",
   close: "M3.5 3.5l9 9m0-9l-9 9",
@@ -66,11 +67,11 @@ class Panel {
     this.host.send({kind: "remove", panel: this.told.id});
   }
 
-  // Take what Python said: `told` is the panel's part of the header.
-  receive(told, values, slope, methods, marks) {
-    Object.assign(this, {told, values, slope, marks});
+  // Take what Python said: `told` is the panel's part of the header, `grids` are {values, slope, level}.
+  receive(told, grids, methods, marks) {
+    Object.assign(this, {told, marks, ...grids});
     this.element.removeAttribute("aria-busy");
-    this.common = slope ? commonScale(values, slope, marks) : null;
+    this.common = told.end ?? commonEnd(grids, marks);
     const choosable = methods.length > 0 && told.method !== null;
     this.title.hidden = choosable;
     this.select.hidden = !choosable;
@@ -83,7 +84,7 @@ class Panel {
       button.setAttribute("aria-label", `${text}: ${this.name}`);
     }
     this.remove.hidden = !told.removable;
-    this.legend.hidden = !values;
+    this.legend.hidden = !grids.values;
     this.contrast.receive();
     this.settle();
   }
@@ -106,13 +107,14 @@ class Panel {
     this.words = told.meaning.map(withQ);
     this.grid = null;
     if (this.values) {
-      this.grid = this.slope ? contrasted(this.values, this.slope, this.q) : this.values;
+      this.grid = this.slope ? contrasted(this, this.q) : this.values;
       this.extremes = survey(this.grid);
       Object.assign(this.grid, {low: this.extremes.lowest.value, high: this.extremes.highest.value});
     }
     const notes = told.notes.map(withQ);
     const equal = this.slope && told.score !== null && Math.abs(this.q - told.score) < 0.005;
     if (equal) notes.push("Q equals the score");
+    if (this.level && !(this.grid.high > 0) && !(this.grid.low < 0)) notes.push(withQ("no evidence against {Q}"));
     if (this.grid && !told.range && !this.signed && !(this.grid.high > 0) && !notes.includes("no positive evidence")) {
       notes.push("no positive evidence");
     }
@@ -200,7 +202,7 @@ class Panel {
     paint(new Uint32Array(image.data.buffer), n, 12, {h: 1, w: n, data: ramp}, whole);
     context.putImageData(image, 0, 0);
     const ticks = [from, (from + to) / 2, to].map(number);
-    if (this.common !== null) {  // a percentile: a few values lie beyond
+    if (this.common !== null && !this.told.range) {  // a percentile: a few values lie beyond
       if (signed) ticks[0] = `\u2264 ${ticks[0]}`;
       ticks[2] = `\u2265 ${ticks[2]}`;
     }
@@ -245,6 +247,14 @@ class Panel {
     if (column < 0 || row < 0 || column >= this.grid.w || row >= this.grid.h) return null;
     return {row, column, value: this.grid.data[row * this.grid.w + column]};
   }
+}
+
+// The end of a scale that a few extreme cells shall not set: that of all marked Q together, and that of fine grids
+// (gradients at the input's pixels have single pixels far above all others). Else null: the largest value is the end.
+function commonEnd(grids, marks) {
+  const {values, slope} = grids;
+  if (slope) return percentile(marks.map((q) => contrasted(grids, q)));
+  return (values && values.data.length > FINE && percentile([values])) || null;
 }
 
 // Fill a select with [value, text] pairs; a value that is not among them is added, so that the truth is shown.

@@ -206,6 +206,23 @@ class TestLook:
         at_zero = number(readout.inner_text())
         assert at_half == pytest.approx((at_one + at_zero) / 2, rel=0.02)
 
+    @pytest.mark.parametrize("q", [1.0, 0.6, 0.25])
+    def test_with_a_level_only_evidence_against_q_is_shown_by_side(self, open_app: Open, q: float) -> None:
+        page = open_app("/?level=1").page
+        slide(panel(page, 2).locator(".contrast input"), q)
+        column, row = (np.arange(28) + 0.5) / 28, (np.arange(24)[:, None] + 0.5) / 24
+        scores = 0.8 - 0.5 * np.exp(-((column - 0.3) ** 2 + (row - 0.7) ** 2) / 0.3**2)
+        cam = -0.4 + np.exp(-((column - 0.6) ** 2 + (row - 0.3) ** 2) / 0.5**2)
+        expected = np.maximum(0, 2 * (scores - q) * cam) * np.sign(scores - q)
+        stage = panel(page, 2).locator(".stage")
+        box = stage.bounding_box()
+        assert box is not None
+        for at in ((6, 16), (20, 3), (17, 8), (0, 27)):
+            stage.hover(position={"x": box["width"] * (at[1] + 0.5) / 28, "y": box["height"] * (at[0] + 0.5) / 24})
+            next_frame(page)
+            assert number(panel(page, 2).locator(".readout").inner_text()) == pytest.approx(expected[at], rel=1e-2)
+        assert panel(page, 2).locator(".ticks span").all_inner_texts() == ["≤ −1", "0", "≥ 1"]
+
     def test_shared_scale_joins_the_panels_of_one_group(self, open_app: Open) -> None:
         seen = open_app()
         page = seen.page
@@ -509,3 +526,17 @@ class TestScreen:
             }"""
         )
         assert weak == []
+
+    def test_a_change_of_the_theme_keeps_every_widget_as_it_is(self, open_app: Open) -> None:
+        seen = open_app()
+        page = seen.page
+        slide(page.get_by_label("Opacity"), 20)
+        background = page.locator(".tools").evaluate("tools => getComputedStyle(tools).backgroundColor")
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
+        page.get_by_role("button", name="tiger cat").click()
+        page.get_by_text("foil 282").wait_for()
+        seen.settle()
+        assert page.locator(".tools").evaluate("tools => getComputedStyle(tools).backgroundColor") != background
+        assert page.locator("section.row").count() == 1
+        assert page.get_by_label("Opacity").input_value() == "20"

@@ -104,7 +104,8 @@ def panel(place: str, method: str, side: int, foil: int) -> Panel:
 
 def quality() -> Panel:
     patch_scores = 0.8 - 0.5 * bump((24, 28), 0.3, 0.7, 0.3)
-    cam = 0.5 + bump((24, 28), 0.6, 0.3, 0.5)
+    levelled = "level" in st.query_params
+    cam = (-0.4 if levelled else 0.5) + bump((24, 28), 0.6, 0.3, 0.5)
     return Panel(
         id="c",
         title="Contrastive quality",
@@ -113,6 +114,8 @@ def quality() -> Panel:
         sentence="Marked areas keep the score from being {Q}.",
         values=2 * patch_scores * cam,
         slope=2 * cam,
+        level=patch_scores if levelled else None,
+        end=1.0 if levelled else None,
         q=1.0,
         score=0.68,
         signed=True,
