@@ -45,10 +45,28 @@ function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function adopt(root, style) {
+// Put a widget's one element under the component's shadow root, with its style. An older script's element goes.
+function settleIn(root, style, element) {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(style);
   root.adoptedStyleSheets = [sheet];
+  root.querySelector(":scope > [data-widget]")?.remove();
+  element.dataset.widget = "";
+  root.append(element);
+}
+
+// Streamlit calls with every message and has no memory of its own: give each shadow root one `Kind`, whose
+// receive(component) is called every time, and whose close() is called when the last of these calls is over.
+function oneForEachRoot(Kind, style) {
+  const widgets = new WeakMap();
+  return (component) => {
+    const root = component.parentElement;
+    if (!widgets.has(root)) widgets.set(root, new Kind(root, style));
+    const widget = widgets.get(root);
+    const turn = (widget.turn = {});
+    widget.receive(component, turn);
+    return () => { if (turn === widget.turn) widget.close(); };
+  };
 }
 
 // Three significant digits, with a true minus; powers of ten only where they must be.

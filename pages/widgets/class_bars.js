@@ -12,7 +12,6 @@ function percent(p) {
 
 class Bars {
   constructor(root, style) {
-    adopt(root, style);
     this.root = root;
     this.pending = null;
     this.names = [];
@@ -23,12 +22,11 @@ class Bars {
       oninput: () => this.find(), onkeydown: (event) => this.type(event), onblur: () => this.fold()});
     this.found = make("ul", {class: "found", id: "found", role: "listbox", "aria-label": "Classes found", hidden: true});
     this.spoken = make("p", {class: "unseen", "aria-live": "polite"});
-    root.append(make("section", {"aria-label": "Answers"}, this.list,
+    settleIn(root, style, make("section", {"aria-label": "Answers"}, this.list,
       make("div", {class: "search"}, this.search, this.found), this.spoken));
   }
 
-  async receive(component) {
-    const turn = (this.turn = {});
+  async receive(component, turn) {
     this.listen();
     this.send = (foil) => component.setTriggerValue("event", {foil});
     const {header, rest} = unpack(component.data);
@@ -138,8 +136,7 @@ class Bars {
     })();
   }
 
-  close(turn) {
-    if (turn !== this.turn) return;
+  close() {
     this.stop?.();
     this.stop = null;
     clearTimeout(this.timer);
@@ -202,14 +199,4 @@ class Bars {
   }
 }
 
-function start(style) {
-  const widgets = new WeakMap();
-  return (component) => {
-    const root = component.parentElement;
-    if (!widgets.has(root)) widgets.set(root, new Bars(root, style));
-    const bars = widgets.get(root);
-    bars.receive(component);
-    const {turn} = bars;
-    return () => bars.close(turn);
-  };
-}
+const start = (style) => oneForEachRoot(Bars, style);

@@ -43,10 +43,11 @@ export default function (component) {
 """
 
 _LIBRARY_END = """
+const run = start(STYLE);  // once for each version of the script, though Streamlit may call again
 export default function () {
-  shelf.widgets["NAME"] = start(STYLE);
-  for (const [name, run] of shelf.waiting.splice(0)) {
-    if (shelf.widgets[name]) run(); else shelf.waiting.push([name, run]);
+  shelf.widgets["NAME"] = run;
+  for (const [name, begin] of shelf.waiting.splice(0)) {
+    if (shelf.widgets[name]) begin(); else shelf.waiting.push([name, begin]);
   }
 }
 """

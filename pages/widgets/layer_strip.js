@@ -2,7 +2,6 @@
 
 class Strip {
   constructor(root, style) {
-    adopt(root, style);
     this.root = root;
     this.pending = null;
     this.element = make("div", {class: "strip", role: "radiogroup", "aria-label": "Layer"});
@@ -13,11 +12,10 @@ class Strip {
       this.step(by);
       this.element.querySelector("[aria-checked=true]")?.focus();
     });
-    root.append(this.element);
+    settleIn(root, style, this.element);
   }
 
   receive(component) {
-    this.turn = {};
     this.open();
     this.send = (layer) => component.setTriggerValue("event", {layer});
     const {header, rest} = unpack(component.data);
@@ -101,22 +99,11 @@ class Strip {
     })();
   }
 
-  close(turn) {
-    if (turn !== this.turn) return;
+  close() {
     this.stop?.();
     this.stop = null;
     clearTimeout(this.timer);
   }
 }
 
-function start(style) {
-  const strips = new WeakMap();
-  return (component) => {
-    const root = component.parentElement;
-    if (!strips.has(root)) strips.set(root, new Strip(root, style));
-    const strip = strips.get(root);
-    strip.receive(component);
-    const {turn} = strip;
-    return () => strip.close(turn);
-  };
-}
+const start = (style) => oneForEachRoot(Strip, style);

@@ -39,7 +39,7 @@ def panels(page: Page) -> Locator:
 
 def drawn(page: Page, place: int) -> bytes:
     """What the panel's canvas shows."""
-    shown: str = panels(page).nth(place).locator("canvas").first.evaluate("canvas => canvas.toDataURL()")
+    shown: str = panels(page).nth(place).locator("canvas.map").evaluate("canvas => canvas.toDataURL()")
     return shown.encode()
 
 
@@ -58,7 +58,7 @@ def test_a_click_on_a_bar_makes_the_foil_and_the_maps_follow(compare: Open) -> N
     seen = compare("/?panels=gradcam,contrast,contrastive-saliency")
     page, before = seen.page, drawn(seen.page, 1)
     bar = page.locator(".bars button[aria-pressed=false]").nth(2)
-    name = bar.locator(".name").inner_text()
+    name = bar.locator(".label").inner_text()
     bar.click()
     page.wait_for_url(re.compile("foil=[0-9]+"))
     seen.settle()
