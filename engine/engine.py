@@ -16,7 +16,7 @@ from engine.capture import capture
 from engine.errors import ModelError, QuestionError
 from engine.images import Photo, decode
 from engine.layers import Layer, deepest, find, semantic
-from engine.maps import Map, frozen
+from engine.maps import WHOLE, Map, frozen
 from engine.methods import Method, method
 from engine.models import catalogue
 from engine.models.model import Model, Preprocess, squared
@@ -112,7 +112,8 @@ class Engine:
         start = time.perf_counter()
         asked = method(name)
         complete = asked.complete(options)
-        layer = find(trace.layers, layer or _suited(trace.model, trace.layers, asked)).name
+        found = find(trace.layers, layer or _suited(trace.model, trace.layers, asked))
+        layer = found.name
         fact = trace.answer.fact if fact is None else _known_class(trace, fact)
         foil = trace.answer.runner_up if foil is None else _known_class(trace, foil)
         terms = asked.question.terms(fact, foil) if asked.question else ()
@@ -143,6 +144,7 @@ class Engine:
             asked.signed,
             milliseconds,
             not computed,
+            WHOLE if asked.grid == "input" else trace.model.extent(found, trace.inputs),
         )
 
     def explain_layers(
@@ -165,11 +167,18 @@ class Engine:
         """How surprised the network would be by each answer, at `layer`; see `engine.surprisal`."""
         return surprisal(trace, layer or deepest(trace.layers).name, foils)
 
-    def quality(self, image: Source, reference: Source | None = None, stride: int = 8) -> "QualityResult":
+    def quality(
+        self,
+        image: Source,
+        reference: Source | None = None,
+        stride: int = 8,
+        progress: Callable[[float], None] | None = None,
+    ) -> "QualityResult":
         """The quality of a photo, 0 to 1, with the map for any other score; see `engine.quality.QualityResult`.
 
         With a `reference` of the same size the full-reference network judges, else the no-reference one.
-        `stride` is the distance of patches in pixels. Raises ImageError, ModelError.
+        `stride` is the distance of patches in pixels; `progress` is told the share done, and may raise to stop.
+        Raises ImageError, ModelError.
         """
         from engine import quality  # its networks are needed by this question alone
 
@@ -179,7 +188,7 @@ class Engine:
 
         def make() -> "QualityResult":
             network = quality.load("full-reference" if other else "no-reference", self.device)
-            return quality.assess(network, photo.pixels, other.pixels if other else None, stride=stride)
+            return quality.assess(network, photo.pixels, other.pixels if other else None, stride, progress)
 
         return self._cache.get(key, make, _result_bytes)
 
