@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine import render
 from engine.errors import ExplorerError
 from engine.images import Photo
-from engine.maps import Map
+from engine.maps import WHOLE, Extent, Map
 from engine.methods import method
 from engine.models.weights import write_atomically
 from engine.trace import Trace
@@ -36,6 +36,7 @@ class Sheet:
     words: tuple[str, str]
     facts: Mapping[str, Any]
     top: float | None = None
+    extent: Extent = WHOLE
 
 
 def sheets(trace: Trace, maps: Iterable[Map]) -> list[Sheet]:
@@ -53,9 +54,10 @@ def sheets(trace: Trace, maps: Iterable[Map]) -> list[Sheet]:
             "options": dict(item.options),
             "notes": list(item.notes),
             "positive_share": round(item.positive_share, 6),
+            "extent": item.extent,
         }
         meaning = (asked.for_.format(**words), asked.against.format(**words))
-        found.append(Sheet(item.method, item.values, item.signed, meaning, facts))
+        found.append(Sheet(item.method, item.values, item.signed, meaning, facts, extent=item.extent))
     return found
 
 

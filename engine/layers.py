@@ -4,8 +4,10 @@ A layer can be explained when its output is one stack of maps, (1, C, h, w), in 
 and when it runs exactly once in a forward pass (a module that is reused has no single activation).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from torch import nn
 
@@ -53,9 +55,12 @@ def describe(
         count[name] = count.get(name, 0) + 1
     usable = {n: s for n, s in shapes.items() if n and count[n] == 1 and _is_map(s, input_size)}
     principal = set(_principal(module, usable))
-    return tuple(
-        Layer(n, s[1], s[2], s[3], max(1, round(input_size[0] / s[2])), n in principal) for n, s in usable.items()
-    )
+    return tuple(Layer(n, s[1], s[2], s[3], stride(input_size[0], s[2]), n in principal) for n, s in usable.items())
+
+
+def stride(pixels: int, cells: int) -> int:
+    """The distance of two cells in pixels: networks halve, so the power of two that is nearest."""
+    return int(2 ** max(0, round(math.log2(pixels / cells))))
 
 
 def find(layers: Iterable[Layer], name: str) -> Layer:
@@ -111,7 +116,8 @@ def _principal(module: nn.Module, usable: dict[str, tuple[int, ...]]) -> list[st
         names[at : at + 1] = children
     order = [name for name in usable if name in names]
     stages = [n for n in order if not isinstance(module.get_submodule(n), _POOLING)]
-    kept = [name for name, after in zip(stages, [*stages[1:], ""], strict=True) if not _continued(module, name, after)]
+    followed = zip_longest(stages, stages[1:], fillvalue="")
+    kept = [name for name, after in followed if not _continued(module, name, after)]
     return kept or order[-1:] or list(usable)[-1:]
 
 

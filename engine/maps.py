@@ -5,14 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Extent = tuple[float, float, float, float]
+"""What a grid covers of the photo: left, top, right, bottom as shares of its width and height; may reach beyond it."""
+
+WHOLE: Extent = (0.0, 0.0, 1.0, 1.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Map:
     """What `Engine.explain` returns.
 
     `values` is float32 (h, w), signed, unscaled, on the layer's own grid (the input's grid for guided
-    backpropagation), and read-only. `notes` are the honest labels of the screen: why a map is empty, that it
-    was estimated. `milliseconds` is what it cost now; `cached` tells that nothing had to be computed.
+    backpropagation), and read-only; `extent` is what that grid covers of the photo. `notes` are the honest labels of
+    the screen: why a map is empty, that it was estimated. `milliseconds` is what it cost now; `cached` tells that
+    nothing had to be computed.
     """
 
     values: NDArray[np.float32]
@@ -25,6 +31,7 @@ class Map:
     signed: bool
     milliseconds: float
     cached: bool
+    extent: Extent
 
     @property
     def positive(self) -> NDArray[np.float32]:

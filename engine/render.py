@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from engine.maps import WHOLE, Extent
+
 Pixels = NDArray[np.uint8]
 
 SCALES: dict[str, tuple[str, ...]] = {
@@ -24,10 +26,26 @@ SEQUENTIAL = "inferno"
 LEGEND_HEIGHT = 34
 
 
-def enlarge(values: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """A map (h, w) brought to (height, width), bilinear; a cell's value stands at the middle of its cell."""
-    image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), dtype=np.float32)
+def enlarge(values: NDArray[np.float32], width: int, height: int, extent: Extent = WHOLE) -> NDArray[np.float32]:
+    """A map (h, w) brought to (height, width), bilinear; a cell's value stands at the middle of its cell.
+
+    `extent` is what the grid covers of the picture (see `Map.extent`); beyond the outermost centres their values hold.
+    """
+    left, top, right, bottom = extent
+    rows, columns = values.shape
+    down, across = _weights(height, rows, top, bottom), _weights(width, columns, left, right)
+    return (down @ values.astype(np.float32) @ across.T).astype(np.float32)
+
+
+def _weights(pixels: int, cells: int, begin: float, end: float) -> NDArray[np.float32]:
+    """Linear interpolation as a matrix (pixels, cells)."""
+    places = ((np.arange(pixels) + 0.5) / pixels - begin) / (end - begin) * cells - 0.5
+    places = np.clip(places, 0, cells - 1)
+    lower = np.minimum(places.astype(int), max(0, cells - 2))
+    matrix = np.zeros((pixels, cells), np.float32)
+    matrix[np.arange(pixels), lower] = 1 - (places - lower)
+    matrix[np.arange(pixels), np.minimum(lower + 1, cells - 1)] += places - lower
+    return matrix
 
 
 def colour(shares: NDArray[np.floating], scale: str) -> Pixels:
@@ -39,7 +57,13 @@ def colour(shares: NDArray[np.floating], scale: str) -> Pixels:
 
 
 def overlay(
-    photo: Pixels, values: NDArray[np.float32], *, signed: bool = False, top: float | None = None, opacity: float = 0.85
+    photo: Pixels,
+    values: NDArray[np.float32],
+    *,
+    signed: bool = False,
+    top: float | None = None,
+    opacity: float = 0.85,
+    extent: Extent = WHOLE,
 ) -> Pixels:
     """The photo, uint8 (H, W, 3), in grey under its map, uint8 (H, W, 3).
 
@@ -47,7 +71,7 @@ def overlay(
     scale (None: the map's own largest); `signed` shows both signs, else only the positive part.
     """
     height, width = photo.shape[:2]
-    large = enlarge(values, width, height)
+    large = enlarge(values, width, height, extent)
     end = largest(values, signed) if top is None else top
     strength = np.clip(large / end if end > 0 else np.zeros_like(large), -1.0 if signed else 0.0, 1.0)
     colours = colour((strength + 1) / 2, "diverging") if signed else colour(strength, SEQUENTIAL)
@@ -75,11 +99,17 @@ def legend(width: int, top: float, signed: bool, words: tuple[str, str]) -> Pixe
 
 
 def picture(
-    photo: Pixels, values: NDArray[np.float32], *, signed: bool, words: tuple[str, str], top: float | None = None
+    photo: Pixels,
+    values: NDArray[np.float32],
+    *,
+    signed: bool,
+    words: tuple[str, str],
+    top: float | None = None,
+    extent: Extent = WHOLE,
 ) -> Pixels:
     """An overlay with its legend below, uint8 (H + 34, W, 3)."""
     end = largest(values, signed) if top is None else top
-    shown = overlay(photo, values, signed=signed, top=end)
+    shown = overlay(photo, values, signed=signed, top=end, extent=extent)
     return np.vstack([shown, legend(photo.shape[1], end, signed, words)])
 
 

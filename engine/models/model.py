@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from engine.capture import record_calls
 from engine.errors import LayerError, ModelError
+from engine.geometry import PERIOD, extent, origin
 from engine.layers import Layer, ambiguous, describe
+from engine.maps import Extent
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -45,6 +47,7 @@ class Model:
     favourites: Mapping[str, str] = field(default_factory=dict, repr=False)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     _known: dict[int | tuple[int, int], tuple[Layer, ...]] = field(default_factory=dict, repr=False)
+    _origins: dict[tuple[str, int, int], tuple[float, float]] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def layers(self, size: int | None = None) -> tuple[Layer, ...]:
@@ -71,6 +74,15 @@ class Model:
                     )
                 self._known[height, width] = layers
             return self._known[height, width]
+
+    def extent(self, layer: Layer, inputs: Tensor) -> Extent:
+        """What the layer's map covers of the photo, for an input (1, 3, H, W); its cells are found once."""
+        rows, columns = inputs.shape[-2:]
+        key = (layer.name, rows % PERIOD, columns % PERIOD)
+        with self._lock:
+            if key not in self._origins:
+                self._origins[key] = origin(self.module, layer.name, inputs)
+            return extent(self._origins[key], (layer.height, layer.width), (rows, columns))
 
     def prepare(self, image: Image.Image, size: int) -> Tensor:
         """The network's input for a photo, (1, 3, H, W), on the device and in the precision of its weights."""

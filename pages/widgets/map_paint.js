@@ -34,13 +34,13 @@ function percentile(grids) {
 }
 
 // For n pixels that show `share` of the photo from `from` on: the first and second cell of each and the second's
-// weight. A cell's value stands at its centre; beyond the outermost centres the edge value holds. Pixels outside
-// of the extent get first = -1.
+// weight. A cell's value stands at its centre; beyond the outermost centres the edge value holds, up to half a
+// cell beyond the extent (a ResNet's last centre lies a cell before the edge). Pixels farther out get first = -1.
 function samples(n, from, share, [begin, end], cells, smooth) {
   const first = new Int32Array(n), second = new Int32Array(n), weight = new Float32Array(n);
   for (let p = 0; p < n; p++) {
     const inside = (from + ((p + 0.5) / n) * share - begin) / (end - begin);
-    if (inside < 0 || inside >= 1) { first[p] = -1; continue; }
+    if (inside < -0.5 / cells || inside >= 1 + 0.5 / cells) { first[p] = -1; continue; }
     const place = inside * cells - 0.5;
     const i = smooth ? Math.floor(place) : Math.round(place);
     first[p] = Math.min(cells - 1, Math.max(0, i));

@@ -242,11 +242,16 @@ class Panel {
   // The cell under a place of the photo, or null outside of the grid.
   cellAt({x, y}) {
     const [left, top, right, bottom] = this.told.extent;
-    const column = Math.floor(((x - left) / (right - left)) * this.grid.w);
-    const row = Math.floor(((y - top) / (bottom - top)) * this.grid.h);
-    if (column < 0 || row < 0 || column >= this.grid.w || row >= this.grid.h) return null;
-    return {row, column, value: this.grid.data[row * this.grid.w + column]};
+    const {data, h, w} = this.grid;
+    const column = held(((x - left) / (right - left)) * w, w);
+    const row = held(((y - top) / (bottom - top)) * h, h);
+    return column === null || row === null ? null : {row, column, value: data[row * w + column]};
   }
+}
+
+// The index of the cell at a place along one axis; the outermost cells reach half a cell further, as when painting.
+function held(place, cells) {
+  return place < -0.5 || place >= cells + 0.5 ? null : Math.min(cells - 1, Math.max(0, Math.floor(place)));
 }
 
 // The end of a scale that a few extreme cells shall not set: that of all marked Q together, and that of fine grids

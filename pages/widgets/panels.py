@@ -41,6 +41,7 @@ def panel(place: str, name: str, choice: Choice, trace: Trace, photo: Photo, fac
         notes=_notes(found, trace),
         meaning=(asked.for_.format(**words), asked.against.format(**words)),
         scale_group=asked.reading.__name__,
+        extent=found.extent,
         method=name,
         removable=removable,
     )
