@@ -158,7 +158,7 @@ def load(kind: Kind, device: torch.device | str | None = None, folder: Path = AS
         raise WeightsError(f"The card {path.stem}.json of the quality network is missing or damaged.") from error
     if not path.is_file() or sha256(path) != card.get("sha256"):
         raise WeightsError(f"The weights {path.name} are missing or not those of the card; install the app again.")
-    module = PatchQualityNetwork(kind, tuple(card["widths"]))
+    module = PatchQualityNetwork(kind, tuple(card["widths"]), fold=card.get("fold", 1))
     fit(module, read(path), path.name)
     return wrap(module, card, device)
 

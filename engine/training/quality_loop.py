@@ -18,6 +18,8 @@ from engine.models.quality_networks import PATCH, WIDTHS, Kind, PatchQualityNetw
 from engine.training.quality_data import Contents, Pixels
 
 _SAVE_EVERY = 60.0  # seconds
+_LARGEST_GRADIENT = 5.0
+_HEADS = 4.0  # how much faster the heads learn than the features
 _PRISTINE_ERROR = 1.0  # grey levels; a patch whose mean absolute error is below counts as undamaged
 
 
@@ -157,7 +159,7 @@ def train(
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=1e-3)
+    optimiser = _optimiser(network, recipe)
     step = _restore(checkpoint, recipe, network, average, optimiser)
     begin = saved = time.monotonic()
     network.train()
@@ -165,12 +167,12 @@ def train(
         batch = tuple(t.to(device) for t in draw_batch(sources, recipe, np.random.default_rng([recipe.seed, step])))
         share = step / recipe.steps
         for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * share))
+            group["lr"] = group["initial_lr"] * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * share))
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16):
             loss = loss_of(network, batch, recipe, teacher)  # type: ignore[arg-type]
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
         optimiser.step()
         average.update_parameters(network)
         step += 1
@@ -181,6 +183,17 @@ def train(
     _store(checkpoint, recipe, step, network, average, optimiser)
     network.load_state_dict(average.module.state_dict())
     return network.eval().fused()
+
+
+def _optimiser(network: PatchQualityNetwork, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; the heads learn faster, for they read mean activations, which are small."""
+    features = list(network.features.parameters())
+    heads = [*network.score.parameters(), *network.weight.parameters(), *network.distortion.parameters()]
+    groups = [
+        {"params": features, "initial_lr": recipe.rate},
+        {"params": heads, "initial_lr": _HEADS * recipe.rate},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=1e-3)
 
 
 def _store(path: Path, recipe: Recipe, step: int, *parts: Any) -> None:
