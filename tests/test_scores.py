@@ -11,6 +11,8 @@ from hypothesis.extra.numpy import arrays
 from engine.errors import DataError
 from engine.scores import (
     SCORES,
+    UNIFORM_SHARE,
+    Truth,
     as_density,
     auc,
     auc_judd,
@@ -162,7 +164,39 @@ def test_wrong_input_is_told_in_a_sentence() -> None:
         auc([], [1.0])
 
 
-def test_the_table_names_every_score() -> None:
-    assert [score.id for score in SCORES] == [
-        function.__name__ for function in (nss, cc, auc_judd, auc_shuffled, sim, kl, information_gain)
-    ]
+def test_a_prepared_truth_gives_the_same_scores() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0, W, 9), rng.uniform(0, H, 9)
+    other = rng.uniform(0, W, 30), rng.uniform(0, H, 30)
+    q, b = rng.random((2, H, W))
+    truth, alone = Truth(x, y, q, b, *other), Truth(x, y, q)
+    for m in (rng.normal(size=(H, W)), np.maximum(rng.normal(size=(H, W)), 0).astype(np.float32), np.ones((H, W))):
+        expected = {
+            "nss": nss(m, x, y),
+            "cc": cc(m, q),
+            "auc_judd": auc_judd(m, x, y),
+            "auc_shuffled": auc_shuffled(m, x, y, *other),
+            "sim": sim(m, q),
+            "kl": kl(m, q),
+            "information_gain": information_gain(m, b, x, y, UNIFORM_SHARE),
+        }
+        assert truth.scores(m) == pytest.approx(expected, abs=1e-12)
+        assert [name for name, v in alone.scores(m).items() if np.isnan(v)] == ["auc_shuffled", "information_gain"]
+    assert list(expected) == [score.id for score in SCORES]
+    for score in SCORES[:4]:
+        assert truth.scores(np.ones((H, W)))[score.id] == score.chance
+    with pytest.raises(DataError, match="differ in shape"):
+        truth.scores(np.ones((W, H)))
+    with pytest.raises(DataError, match="outside"):
+        Truth([W], [0], q)
+
+
+@given(maps | positive_maps, points)
+def test_auc_judd_counts_as_sorting_does(m: np.ndarray, p: np.ndarray) -> None:
+    x, y = p.astype(int)
+    free = np.ones((H, W), bool)
+    free[y, x] = False
+    thresholds = np.unique(m[y, x])[::-1]
+    hits = [0, *((m[y, x] >= t).mean() for t in thresholds), 1]
+    false_alarms = [0, *((m[free] >= t).mean() for t in thresholds), 1]
+    assert auc_judd(m, *p) == pytest.approx(np.trapezoid(hits, false_alarms), abs=1e-12)
