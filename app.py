@@ -8,6 +8,8 @@ st.set_page_config(page_title="Expectancy Explorer", page_icon="🔎", layout="w
 st.navigation(
     [
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
+        st.Page("pages/human_saliency.py", title="Human saliency", icon=":material/visibility:"),
+        st.Page("pages/image_quality.py", title="Image quality", icon=":material/photo_filter:"),
     ],
     position="top",
 ).run()

@@ -1,0 +1,181 @@
+"""Image quality: how good is this photo, and why this score rather than another one?"""
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from engine.errors import ExplorerError, WeightsError
+from engine.images import Photo
+from engine.quality import STRIDES, QualityResult
+from engine.quality_screen import likeness, opinion, passes
+from pages.widgets import session
+from pages.widgets.map_panel import map_panel
+from pages.widgets.quality_dial import quality_dial
+from pages.widgets.quality_lab import lab
+from pages.widgets.quality_panels import ANY_Q, FIRST_Q, figure, panels
+from pages.widgets.quality_photos import Judged, judged, panel_photo, picker
+from pages.widgets.quality_state import ALIGN, CROP, WITH, WITHOUT, QualityChoice, state
+from pages.widgets.style import style
+
+REFINED = "quality_refined"  # in the session: how many passes each question has had, by the contents of its photos
+MOST_REFINED = 64
+
+
+def page() -> None:
+    choice = state.current()
+    picker(choice)
+    try:
+        given = judged(choice)
+        explore(choice, given)
+    except ExplorerError as error:
+        st.error(str(error), icon=":material/error:")
+    state.publish()
+
+
+def explore(choice: QualityChoice, given: Judged) -> None:
+    """Everything below the choice of the photo; last of all a finer map, where one is still to come."""
+    fitting(given)
+    reference = given.reference if choice.judge == WITH else None
+    strides = passes(given.photo.size, choice.stride)
+    key = (given.photo.digest, reference.digest if reference else "", strides)
+    done = min(st.session_state.setdefault(REFINED, {}).get(key, 0), len(strides) - 1)
+    heading, progress = st.container(horizontal=True, vertical_alignment="center", key="question"), st.empty()
+    result, missing = assess(given.photo, reference, strides[done])
+    if missing:
+        reference = None
+    with heading:
+        question(choice, given, result)
+    if missing:
+        st.info(missing, icon=":material/info:")
+    coarse = done + 1 < len(strides)
+    body(choice, given, result, coarse)
+    if coarse:
+        refine(given.photo, reference, strides[done : done + 2], progress, key, done + 1)
+
+
+def assess(photo: Photo, reference: Photo | None, stride: int) -> tuple[QualityResult, str]:
+    """The judgement, and a sentence where the network that uses the reference is not there."""
+    if reference is not None:
+        try:
+            return session.engine().quality(photo, reference, stride), ""
+        except WeightsError:
+            sentence = (
+                "The network that compares a photo with its reference is not part of this installation yet, so the "
+                "photo is judged without its reference."
+            )
+            return session.engine().quality(photo, None, stride), sentence
+    return session.engine().quality(photo, None, stride), ""
+
+
+def refine(
+    photo: Photo, reference: Photo | None, strides: tuple[int, ...], place: DeltaGenerator, key: object, done: int
+) -> None:
+    """Judge again with more patches while the coarser maps are looked at; any click on the page stops it."""
+    now, stride = strides
+    with place.container(horizontal=True, vertical_alignment="center"):
+        words = f"A finer map comes: a patch every {stride} pixels"
+        bar = st.progress(0.0, words, width="stretch")
+        st.button("Keep the coarse map", on_click=lambda: state.change(stride=now))
+
+    def told(share: float) -> None:
+        bar.progress(share, f"{words}, {share:.0%}")
+
+    session.engine().quality(photo, reference, stride, told)
+    refined: dict[object, int] = st.session_state[REFINED]
+    refined[key] = done
+    for old in list(refined)[:-MOST_REFINED]:
+        del refined[old]
+    st.rerun()
+
+
+def question(choice: QualityChoice, given: Judged, result: QualityResult) -> None:
+    """The question as a sentence with its selectors in it."""
+    st.html(f"<h2>Why {result.score:.2f}, rather than Q? Judged</h2>", width="content")
+    st.selectbox(
+        "Judged", [WITH, WITHOUT] if given.reference else [WITHOUT], label_visibility="collapsed", width=250,
+        format_func=lambda way: f"{way} the {'undistorted photo' if given.original else 'reference'}"
+        if given.reference else "without a reference",
+        **state.bound("quality_judge", choice.judge if given.reference else WITHOUT, "judge"),
+    )  # fmt: skip
+    st.html("<h2>, a patch every</h2>", width="content")
+    st.selectbox(
+        "Distance of patches", [0, *STRIDES], label_visibility="collapsed", width=190,
+        format_func=lambda stride: f"{stride} pixels" if stride else f"{result.stride} pixels (usual)",
+        help="Closer patches give finer maps and cost the square.",
+        **state.bound("quality_stride", choice.stride or 0, "stride", lambda stride: stride or None),
+    )  # fmt: skip
+
+
+def fitting(given: Judged) -> None:
+    """Why the reference cannot be used as it is, and what can be done about it."""
+    if not given.problem and not given.suggestion:
+        return
+    with st.container(border=True, key="fitting"):
+        if given.problem:
+            st.error(given.problem, icon=":material/error:")
+        else:
+            st.warning(given.suggestion, icon=":material/warning:")
+        with st.container(horizontal=True):
+            if given.problem:
+                st.button("Crop both to the common size", on_click=lambda: state.change(fit=CROP),
+                          icon=":material/crop:")  # fmt: skip
+            st.button("Move one over the other", on_click=lambda: state.change(fit=ALIGN), icon=":material/open_with:")
+            if given.problem:
+                st.caption("Until then the photo is judged without its reference.")
+
+
+def body(choice: QualityChoice, given: Judged, result: QualityResult, coarse: bool) -> None:
+    """The score, the curve, the lab, and the maps."""
+    with st.container(key="body"):
+        score, speaks, distort = st.columns([1, 1.25, 2], gap="medium")
+    with score:
+        quality_dial(result, key="dial", panel=ANY_Q, q=FIRST_Q)
+        said(given, result)
+    with speaks:
+        st.markdown("**How much of the photo speaks against each Q**")
+        st.plotly_chart(figure(result), key="curve", config={"displayModeBar": False})
+    with distort:
+        if given.original is not None:
+            st.markdown("**Distortion lab**")
+            lab(choice, given)
+        else:
+            st.markdown("**The photo and its reference**")
+            beside(given)
+    map_panel(panel_photo(given.photo), panels(result, given.photo, coarse), key="maps", columns=4)
+    about(result)
+
+
+def said(given: Judged, result: QualityResult) -> None:
+    """The score in words."""
+    looks = ", ".join(f"{title.lower()} {share:.0%}" for title, share in likeness(result, 2))
+    st.caption(
+        f"{opinion(result):.1f} of 9 on TID2013’s opinion scale. Looks like: {looks}. "
+        f"{result.note[0].upper()}{result.note[1:]}."
+    )
+    for note in given.notes:
+        st.caption(note)
+
+
+def beside(given: Judged) -> None:
+    """An uploaded pair, side by side."""
+    for place, photo, words in zip(
+        st.columns(2), (given.photo, given.reference), ("The photo", "Its reference"), strict=True
+    ):
+        with place:
+            if photo is None:
+                st.caption("Not used: see above.")
+            else:
+                width, height = photo.size
+                st.image(photo.pil(), f"{words}, {width} × {height}", alt=words)
+
+
+def about(result: QualityResult) -> None:
+    """Where the scores come from, and what the signs mean."""
+    st.caption(
+        "Orange keeps the score above Q, blue (hatched) holds it below Q; both on one scale, the 99.5th percentile of "
+        f"the four marked Q. The {result.kind} network judges patches after Bosse et al. (2018), trained on TID2013’s "
+        "opinion scores; what its viewers did not see, it does not know."
+    )
+
+
+style()
+page()
