@@ -74,7 +74,7 @@ function number(value) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   const text = size === 0 ? "0"
-    : size >= 1e5 || size < 1e-3 ? value.toExponential(1)
-    : String(Number(value.toPrecision(3)));
+    : size >= 1e5 || size < 1e-4 ? value.toExponential(1)
+    : String(Number(value.toPrecision(3)));  // "0.00064": JavaScript itself changes to powers below 1e-6
   return text.replace("-", "\u2212").replace(/e\+?(.+)/, "e$1").replace("e-", "e\u2212");
 }

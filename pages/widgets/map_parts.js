@@ -158,13 +158,17 @@ class Panel {
   }
 
   drawPhoto() {
+    const {width, height} = this.photo;
+    if (width) this.photoInto(this.photo.getContext("2d"), 0, 0, width, height);
+  }
+
+  // Draw the part of the photo that is in view into a rectangle.
+  photoInto(context, left, top, width, height) {
     const {bitmap} = this.host.photo;
-    if (!bitmap || !this.photo.width) return;
     const {x, y, share} = this.host.window();
-    const context = this.photo.getContext("2d");
     context.imageSmoothingQuality = share < 1 ? "low" : "high";  // enlarging needs no more, and zoom stays fluent
     context.drawImage(bitmap, x * bitmap.width, y * bitmap.height, share * bitmap.width, share * bitmap.height,
-      0, 0, this.photo.width, this.photo.height);
+      left, top, width, height);
   }
 
   // Everything that paint() needs besides the pixels, as it stands now.
@@ -180,11 +184,16 @@ class Panel {
     const context = this.map.getContext("2d");
     if (!this.grid) { context.clearRect(0, 0, width, height); return; }
     this.image ??= context.createImageData(width, height);
-    const stripe = (8 * width) / (this.stage.clientWidth || width);
-    const style = {...this.style(end), stripe};
-    paint(new Uint32Array(this.image.data.buffer), width, height, this.grid, style);
-    context.putImageData(this.image, 0, 0);
-    this.drawLegend(style, end);
+    this.end = end;
+    this.paintInto(context, this.image, (8 * width) / (this.stage.clientWidth || width));
+    this.drawLegend(this.style(end), end);
+  }
+
+  // Paint what is in view into an image of any size, with hatching of that period.
+  paintInto(context, image, stripe) {
+    const {width, height, data} = image;
+    paint(new Uint32Array(data.buffer), width, height, this.grid, {...this.style(this.end), stripe});
+    context.putImageData(image, 0, 0);
   }
 
   drawLegend(style, end) {

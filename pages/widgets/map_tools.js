@@ -130,11 +130,16 @@ function savePanel(panel) {
   write(panel.question.textContent, 24);
   y += 44;
   context.filter = views.now.photo === "grey" ? "grayscale(1)" : "none";
-  context.drawImage(panel.photo, margin, y, inner, picture);
+  panel.photoInto(context, margin, y, inner, picture);
   context.filter = "none";
-  context.globalAlpha = views.now.opacity / 100;
-  context.drawImage(panel.map, margin, y, inner, picture);
-  context.globalAlpha = 1;
+  if (panel.grid) {
+    const overlay = make("canvas", {width: inner, height: picture});
+    const brush = overlay.getContext("2d");
+    panel.paintInto(brush, brush.createImageData(inner, picture), 16);
+    context.globalAlpha = views.now.opacity / 100;
+    context.drawImage(overlay, margin, y);
+    context.globalAlpha = 1;
+  }
   y += picture + 16;
   if (panel.grid) {
     context.drawImage(panel.strip, margin, y, inner, 20);
