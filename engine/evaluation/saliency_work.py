@@ -1,0 +1,243 @@
+"""What is done with one photo of a fixation data set: maps of networks, methods and layers, each scored."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from engine.distortions.plain import blur
+from engine.engine import Engine
+from engine.errors import DataError, QuestionError
+from engine.evaluation.datasets import DataSet
+from engine.fixations import Pool, density
+from engine.images import Photo, decode
+from engine.layers import find
+from engine.methods import Method, method
+from engine.models.model import Model
+from engine.render import enlarge
+from engine.scores import Truth
+from engine.trace import Trace
+
+CENTRE_BIAS = "centre-bias"
+INPUT = "input"
+DEFAULT, PRINCIPAL = "default", "principal"
+WORKER_MEMORY = 128 * 2**20
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True, order=True)
+class Case:
+    """One row of the table: a network's map by a method at a layer, smoothed, on the photo blurred."""
+
+    model: str
+    method: str
+    layer: str
+    smooth: float = 0.0
+    blur: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """The case as one text, for journals."""
+        return "|".join((self.model, self.method, self.layer, f"{self.smooth:g}", f"{self.blur:g}"))
+
+    @classmethod
+    def of(cls, key: str) -> Case:
+        """The case of a key."""
+        model, named, layer, smooth, blurred = key.split("|")
+        return cls(model, named, layer, float(smooth), float(blurred))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A method with options as it is written on the command line: ``contrastive-saliency:activation=no``."""
+
+    text: str
+    method: Method
+    options: Mapping[str, Any] = field(hash=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Asked:
+        """Raises QuestionError for an unknown method, option or value."""
+        name, *settings = text.strip().split(":")
+        found = method(name)
+        choices = {option.name: option.choices for option in found.options}
+        given: dict[str, Any] = {}
+        for setting in settings:
+            key, _, word = setting.partition("=")
+            # A value is written as it is or in its words: activation=False, activation=no.
+            values = {str(value): value for value in choices.get(key, {})}
+            values |= {words: value for value, words in choices.get(key, {}).items()}
+            given[key] = values.get(word, word)
+        return cls(text.strip(), found, found.complete(given))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the results depend on, beside the data set."""
+
+    models: tuple[str, ...] = ("embedded",)
+    methods: tuple[str, ...] = ("contrastive-saliency", "gradcam", "guided-backprop", "features")
+    layers: tuple[str, ...] = (DEFAULT,)
+    blur: tuple[float, ...] = (0.0,)
+    smooth: tuple[float, ...] = (0.0,)
+    size: int | None = None
+    weights: str = "default"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Makes the work in a worker: loads the networks. Picklable."""
+
+    data: DataSet
+    settings: Settings
+    maps: Path | None = None
+
+    def __call__(self) -> SaliencyWork:
+        """Load the networks. Raises ModelError, WeightsError."""
+        engine = Engine(memory_limit=WORKER_MEMORY)
+        models = {name: engine.load(name, self.settings.weights) for name in self.settings.models}
+        return SaliencyWork(self.data, self.settings, engine, models, self.maps)
+
+    def identity(self) -> dict[str, Any]:
+        """What must agree for results to belong together, as plain JSON. Raises for what cannot be run."""
+        work = self()
+        layers = {
+            name: {asked.text: work.layers(model, asked) for asked in work.asked} for name, model in work.models.items()
+        }
+        return {
+            "data": self.data.digest,
+            "models": {name: model.key for name, model in work.models.items()},
+            "methods": {asked.text: {"id": asked.method.id, **asked.options} for asked in work.asked},
+            "layers": layers,
+            "blur": list(self.settings.blur),
+            "smooth": list(self.settings.smooth),
+            "size": self.settings.size,
+        }
+
+
+@dataclass(frozen=True)
+class SaliencyWork:
+    """The work itself; see :mod:`engine.evaluation.runner`."""
+
+    data: DataSet
+    settings: Settings
+    engine: Engine
+    models: Mapping[str, Model]
+    maps: Path | None = None
+
+    @cached_property
+    def asked(self) -> list[Asked]:
+        """The methods with their options."""
+        return [Asked.parse(text) for text in self.settings.methods]
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool.of([self.data.fixations[name] for name in self.data.names])
+
+    def layers(self, model: Model, asked: Asked) -> list[str]:
+        """The layers at which a method is read, several joined by + being averaged; LayerError for unknown ones."""
+        if asked.method.grid == "input":
+            return [INPUT]
+        known = model.layers(self.settings.size)
+        names: list[str] = []
+        for wanted in self.settings.layers:
+            if wanted == DEFAULT:
+                names.append(self.engine.default_layer(model, asked.method.id, self.settings.size))
+            elif wanted == PRINCIPAL:
+                names.extend(layer.name for layer in known if layer.principal)
+            else:
+                names.append("+".join(find(known, part).name for part in wanted.split("+")))
+        return list(dict.fromkeys(names))
+
+    def __call__(self, name: str) -> dict[str, dict[str, float | None]]:
+        """The scores of every case by its key; None where a score is not defined."""
+        photo = self.data.photo(name)
+        if photo.size != self.data.fixations[name].size:
+            raise DataError(f"The photo {photo.name} changed its size since its fixations were read.")
+        truth, baseline = self._truth(name)
+        found = {} if baseline is None else {Case("", CENTRE_BIAS, ""): truth.scores(baseline)}
+        kept: dict[str, Values] = {}
+        for radius in self.settings.blur:
+            shown = photo if radius == 0 else photo_of(blur(photo.pixels, radius))
+            for case, values in self._maps(shown, radius):
+                kept[case.key] = values
+                for smooth in self.settings.smooth:
+                    large = smoothed(values, photo.size, smooth * self.data.degree(name))
+                    found[replace(case, smooth=smooth)] = truth.scores(large)
+        if self.maps is not None:
+            _save(self.maps / f"{name.replace('/', '_')}.npz", kept)
+        return {case.key: {k: _plain(v) for k, v in scores.items()} for case, scores in found.items()}
+
+    def _maps(self, photo: Photo, radius: float) -> Iterator[tuple[Case, Values]]:
+        """Every map (h, w) >= 0 of one photo, as it is shown: the positive part."""
+        for model_name, model in self.models.items():
+            trace = self.engine.trace(model, photo, self.settings.size)
+            for asked in self.asked:
+                for layer in self.layers(model, asked):
+                    yield Case(model_name, asked.text, layer, 0.0, radius), self._map(trace, asked, layer)
+
+    def _map(self, trace: Trace, asked: Asked, layers: str) -> Values:
+        if layers == INPUT:
+            return self.engine.explain(trace, asked.method.id, **asked.options).positive
+        names = layers.split("+")
+        maps = [self.engine.explain(trace, asked.method.id, name, **asked.options).positive for name in names]
+        if len(maps) == 1:
+            return maps[0]
+        height, width = (max(m.shape[axis] for m in maps) for axis in (0, 1))
+        means = [enlarge(m / (m.mean() or 1.0), width, height) for m in maps]
+        return np.mean(means, axis=0, dtype=np.float32)
+
+    def _truth(self, name: str) -> tuple[Truth, np.ndarray | None]:
+        """What the photo's maps are scored against, and the centre bias: the density of all other photos."""
+        own, sigma = self.data.fixations[name], self.data.degree(name)
+        others = self._pool.without(self.data.names.index(name), own.size)
+        baseline = density(others, sigma) if len(others) else None
+        return Truth(own.x, own.y, density(own, sigma), baseline, others.x, others.y), baseline
+
+
+def smoothed(values: Values, size: tuple[int, int], sigma: float) -> Values:
+    """A map (h, w) enlarged to a photo of the given width and height and blurred by ``sigma`` of its pixels.
+
+    The blur is done on a grid a quarter as fine where that is fine enough, at a tenth of the cost.
+    """
+    if sigma == 0:
+        return enlarge(values, *size)
+    step = 4 if sigma >= 12 else 1
+    coarse = enlarge(values, max(1, size[0] // step), max(1, size[1] // step))
+    return enlarge(gaussian_filter(coarse, sigma / step), *size)
+
+
+def photo_of(pixels: np.ndarray) -> Photo:
+    """A photo of pixels uint8 (H, W, 3) at their own size."""
+    return decode(Image.fromarray(pixels), max_side=max(pixels.shape))
+
+
+def _plain(value: float) -> float | None:
+    """A number for JSON, to nine digits: far below what a score means, above what is kept."""
+    return float(f"{value:.9g}") if np.isfinite(value) else None
+
+
+def _save(path: Path, maps: Mapping[str, Values]) -> None:
+    """Write atomically: a reader, or a run that resumes, never meets half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **maps)  # type: ignore[arg-type]
+        part.replace(path)
+    except OSError as error:
+        raise QuestionError(f"The maps cannot be written to {path.parent.name}; is the disk full?") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
