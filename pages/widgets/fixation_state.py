@@ -1,0 +1,139 @@
+"""What a person has chosen on the page “Human saliency”, beside the photo and network that all pages share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from engine.human import CANDIDATES, CENTRE, OWN
+from engine.human_curves import DEGRADATIONS, SMOOTHINGS
+from engine.scores import SCORES
+from pages.widgets import session
+
+T = TypeVar("T")
+
+CLICKS, FILE, DATA = "clicks", "file", "data"
+DENSITY = "density"
+SHOWN = {
+    "scores": "Scores",
+    "layers": "Layers",
+    "smoothing": "Smoothing",
+    "options": "Options",
+    "sanity": "Sanity check",
+    "robustness": "Robustness",
+}
+ROWS = {one.id: one.title for one in CANDIDATES} | {CENTRE: "Centre bias", OWN: "Your own map"}
+PANELS = {DENSITY: "Where people looked"} | ROWS
+_KEPT = 600
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The state of the page.
+
+    `source` says where fixations come from; `data` and `item` are a data set's name and a photo of it; `maps` are the
+    panels; `score` and `show` what is drawn below them; `smooth` degrees of visual angle; `wide` the photo's width in
+    degrees (0: the usual one); `kind` the damage; `row` the map that is looked at closely.
+    """
+
+    source: str = CLICKS
+    data: str = ""
+    item: str = ""
+    maps: tuple[str, ...] = (DENSITY, "contrastive-saliency", "gradcam", CENTRE)
+    score: str = "nss"
+    show: str = "scores"
+    smooth: float = 0.0
+    wide: float = 0.0
+    kind: str = "blur"
+    row: str = "contrastive-saliency"
+
+
+_ALLOWED: dict[str, tuple[Any, ...]] = {
+    "source": (CLICKS, FILE, DATA),
+    "score": tuple(score.id for score in SCORES),
+    "show": tuple(SHOWN),
+    "smooth": SMOOTHINGS,
+    "kind": tuple(one.id for one in DEGRADATIONS),
+    "row": tuple(one.id for one in CANDIDATES),
+}
+
+
+def current() -> Looking:
+    """The session's choice; at its first run, what the address says."""
+    if "looking" not in st.session_state:
+        st.session_state["looking"] = from_address(dict(st.query_params))
+    looking: Looking = st.session_state["looking"]
+    return looking
+
+
+def change(**values: Any) -> None:
+    """Change the choice: from callbacks, before the page runs again."""
+    st.session_state["looking"] = replace(current(), **values)
+
+
+def bound(key: str, value: object, field: str) -> dict[str, Any]:
+    """Keyword arguments that tie a Streamlit widget to one field of the choice; see `session.bound`."""
+    st.session_state[key] = value
+
+    def told() -> None:
+        picked = st.session_state[key]
+        if picked is not None:
+            change(**{field: picked})
+
+    return {"key": key, "on_change": told}
+
+
+def publish() -> None:
+    """Write both choices, the shared one and this page's, to the page's address."""
+    wanted = session.to_address(session.current()) | to_address(current())
+    if dict(st.query_params) != wanted:
+        st.query_params.from_dict(wanted)
+
+
+def to_address(looking: Looking) -> dict[str, str]:
+    """The query parameters that differ from a fresh page."""
+    usual = Looking()
+    changed = {f.name: getattr(looking, f.name) for f in fields(Looking)}
+    return {
+        name: ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value
+        for name, value in changed.items()
+        if value != getattr(usual, name)
+    }
+
+
+def from_address(parameters: dict[str, str]) -> Looking:
+    """The choice in query parameters; what cannot be read is left at its usual value."""
+    values: dict[str, Any] = {name: parameters[name][:100] for name in ("data", "item") if name in parameters}
+    for name, allowed in _ALLOWED.items():
+        found = next((one for one in allowed if _text(one) == parameters.get(name)), None)
+        if found is not None:
+            values[name] = found
+    maps = tuple(dict.fromkeys(one for one in parameters.get("maps", "").split(",") if one in PANELS))[:5]
+    if maps:
+        values["maps"] = maps
+    try:
+        wide = float(parameters.get("wide", "0"))
+    except ValueError:
+        wide = 0.0
+    if 1 <= wide <= 120:
+        values["wide"] = wide
+    return Looking(**values)
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def remember(key: Hashable, make: Callable[[], T]) -> T:
+    """A result of this session under `key`, made once: scores are small, and asked for in every run."""
+    kept: OrderedDict[Hashable, T] = st.session_state.setdefault("looking_results", OrderedDict())
+    if key not in kept:
+        kept[key] = make()
+    kept.move_to_end(key)
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)
+    return kept[key]
