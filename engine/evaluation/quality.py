@@ -25,6 +25,7 @@ from engine.distortions import psnr
 from engine.errors import DataError, QuestionError
 from engine.evaluation.quality_localisation import localisation
 from engine.evaluation.quality_sets import Judged, kodak, read_set
+from engine.models.weights import write_atomically
 from engine.training.quality_data import TEST_REFERENCES
 
 PUBLISHED = {"DIQaM-NR": 0.835, "WaDIQaM-NR": 0.761, "DIQaM-FR": 0.859, "WaDIQaM-FR": 0.940}
@@ -152,6 +153,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", default=",".join(METRICS), help="weight-free metrics with commas, or none")
     parser.add_argument("--stride", type=int, default=32, choices=quality.STRIDES, help="pixels between patches")
     parser.add_argument("--out", type=Path, help="folder for scores.csv and summary.json")
+    parser.add_argument("--record", action="store_true", help="write the figures into the networks' cards")
     parser.add_argument("--device", help="cuda or cpu; the better one by default")
 
 
@@ -169,6 +171,9 @@ def run(args: argparse.Namespace) -> None:
         photos = {row.reference: row.load()[1] for row in pictures if row.distortion == "pristine"}
         where |= {network.kind: localisation(network, list(photos.values())) for network in networks}
     print(report(found, where, published=not args.set))
+    if args.record:
+        for network in networks:
+            record(args.weights, network.kind, found[network.kind], where.get(network.kind))
     if args.out:
         _write(args.out, rows, found | {"localisation": where})
 
@@ -199,6 +204,20 @@ def report(found: Mapping[str, Any], where: Mapping[str, Any], published: bool) 
         if name in where:
             lines.append(f"  local damage: evidence “holds it below 1” {where[name]['gain']:.1f} times its area")
     return "\n".join(lines)
+
+
+def record(folder: Path, kind: quality.Kind, summed: Mapping[str, Any], where: Mapping[str, Any] | None) -> None:
+    """Put what was measured into a network's card."""
+    path = folder / f"{quality.NAMES[kind]}.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["measured"] = {
+        **{name: round(value, 4) for name, value in summed["overall"].items()},
+        "on": "the references of TID2013 kept for testing, pictures made again from the Kodak photos",
+        "pristine": summed["pristine"],
+        "falling over five levels": len(summed["falling"]),
+        "localisation": dict(where or {}),
+    }
+    write_atomically(path, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _write(folder: Path, rows: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> None:
