@@ -22,6 +22,7 @@ from engine.evaluation.datasets import DataSet
 from engine.fixations import Pool, density
 from engine.images import Photo, decode
 from engine.layers import find
+from engine.maps import WHOLE, Extent
 from engine.methods import Method, method
 from engine.models.model import Model
 from engine.render import enlarge
@@ -170,33 +171,31 @@ class SaliencyWork:
         kept: dict[str, Values] = {}
         for radius in self.settings.blur:
             shown = photo if radius == 0 else photo_of(blur(photo.pixels, radius))
-            for case, values in self._maps(shown, radius):
+            for case, values, extent in self._maps(shown, radius):
                 kept[case.key] = values
                 for smooth in self.settings.smooth:
-                    large = smoothed(values, photo.size, smooth * self.data.degree(name))
+                    large = smoothed(values, photo.size, smooth * self.data.degree(name), extent)
                     found[replace(case, smooth=smooth)] = truth.scores(large)
         if self.maps is not None:
             _save(self.maps / f"{name.replace('/', '_')}.npz", kept)
         return {case.key: {k: _plain(v) for k, v in scores.items()} for case, scores in found.items()}
 
-    def _maps(self, photo: Photo, radius: float) -> Iterator[tuple[Case, Values]]:
-        """Every map (h, w) >= 0 of one photo, as it is shown: the positive part."""
+    def _maps(self, photo: Photo, radius: float) -> Iterator[tuple[Case, Values, Extent]]:
+        """Every map (h, w) >= 0 of one photo, as it is shown: the positive part; and what it covers of the photo."""
         for model_name, model in self.models.items():
             trace = self.engine.trace(model, photo, self.settings.size)
             for asked in self.asked:
                 for layer in self.layers(model, asked):
-                    yield Case(model_name, asked.text, layer, 0.0, radius), self._map(trace, asked, layer)
+                    yield Case(model_name, asked.text, layer, 0.0, radius), *self._map(trace, asked, layer)
 
-    def _map(self, trace: Trace, asked: Asked, layers: str) -> Values:
-        if layers == INPUT:
-            return self.engine.explain(trace, asked.method.id, **asked.options).positive
-        names = layers.split("+")
-        maps = [self.engine.explain(trace, asked.method.id, name, **asked.options).positive for name in names]
+    def _map(self, trace: Trace, asked: Asked, layers: str) -> tuple[Values, Extent]:
+        names = [None] if layers == INPUT else layers.split("+")
+        maps = [self.engine.explain(trace, asked.method.id, name, **asked.options) for name in names]
         if len(maps) == 1:
-            return maps[0]
-        height, width = (max(m.shape[axis] for m in maps) for axis in (0, 1))
-        means = [enlarge(m / (m.mean() or 1.0), width, height) for m in maps]
-        return np.mean(means, axis=0, dtype=np.float32)
+            return maps[0].positive, maps[0].extent
+        height, width = (max(m.values.shape[axis] for m in maps) for axis in (0, 1))
+        means = [enlarge(m.positive / (m.positive.mean() or 1.0), width, height, m.extent) for m in maps]
+        return np.mean(means, axis=0, dtype=np.float32), WHOLE
 
     def _truth(self, name: str) -> tuple[Truth, np.ndarray | None]:
         """What the photo's maps are scored against, and the centre bias: the density of all other photos."""
@@ -206,15 +205,15 @@ class SaliencyWork:
         return Truth(own.x, own.y, density(own, sigma), baseline, others.x, others.y), baseline
 
 
-def smoothed(values: Values, size: tuple[int, int], sigma: float) -> Values:
+def smoothed(values: Values, size: tuple[int, int], sigma: float, extent: Extent = WHOLE) -> Values:
     """A map (h, w) enlarged to a photo of the given width and height and blurred by ``sigma`` of its pixels.
 
     The blur is done on a grid a quarter as fine where that is fine enough, at a tenth of the cost.
     """
     if sigma == 0:
-        return enlarge(values, *size)
+        return enlarge(values, *size, extent)
     step = 4 if sigma >= 12 else 1
-    coarse = enlarge(values, max(1, size[0] // step), max(1, size[1] // step))
+    coarse = enlarge(values, max(1, size[0] // step), max(1, size[1] // step), extent)
     return enlarge(gaussian_filter(coarse, sigma / step), *size)
 
 

@@ -70,7 +70,8 @@ def test_the_numbers_are_those_of_the_parts(data: DataSet, results: dict) -> Non
     name = data.names[2]
     own = data.fixations[name]
     trace = work.engine.trace(work.models["resnet18"], data.photo(name), 64)
-    map_ = enlarge(work.engine.explain(trace, "gradcam").positive, *own.size)
+    found = work.engine.explain(trace, "gradcam")
+    map_ = enlarge(found.positive, *own.size, found.extent)
     layer = work.engine.default_layer(work.models["resnet18"], "gradcam", 64)
     scores = results[name][Case("resnet18", "gradcam", layer).key]
     others = Pool.of([data.fixations[n] for n in data.names if n != name]).without(None, own.size)
@@ -102,9 +103,9 @@ def test_layers_by_name_all_and_averaged(data: DataSet) -> None:
         layers("layer3+layer9")
     settings = Settings(("resnet18",), ("features",), ("layer2+layer3", "layer2", "layer3"), size=64, weights="random")
     work = Preparation(data, settings)()
-    maps = {case.layer: values for case, values in work._maps(data.photo("0.png"), 0.0)}
-    both = [enlarge(maps[name] / maps[name].mean(), 8, 8) for name in ("layer2", "layer3")]
-    assert np.allclose(maps["layer2+layer3"], np.mean(both, axis=0), rtol=1e-5)
+    found = {case.layer: (values, extent) for case, values, extent in work._maps(data.photo("0.png"), 0.0)}
+    both = [enlarge(values / values.mean(), 8, 8, extent) for values, extent in (found["layer2"], found["layer3"])]
+    assert np.allclose(found["layer2+layer3"][0], np.mean(both, axis=0), rtol=1e-5)
 
 
 def test_methods_with_options() -> None:
