@@ -47,11 +47,11 @@ class Recipe:
     warm_up: float = 0.03
     weight_decay: float = 0.05
     average: float = 0.999
-    phases: tuple[tuple[float, int], ...] = ((0.0, 64), (0.25, 96), (0.7, 128))
+    phases: tuple[tuple[float, int], ...] = ((0.0, 64), (0.25, 96), (0.8, 128))
     scale: tuple[float, float] = (0.4, 1.0)
     jitter: float = 0.2
     classes_weight: float = 0.5
-    dense_weight: float = 2.0
+    dense_weight: float = 10.0
     clip: float = 5.0
     held_out: int = 1024
     seed: int = 0
@@ -111,7 +111,9 @@ class Distillation:
         self, recipe: Recipe, pool: Pool, vocabulary: Vocabulary, teacher: Teacher, device: torch.device
     ) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.pool, self.vocabulary, self.device = recipe, pool, vocabulary, device
+        self.recipe, self.vocabulary, self.device = recipe, vocabulary, device
+        # On a GPU both lie in its memory (4.5 GB for 22,000 photos); on a CPU they stay on the disk.
+        self.pixels, self.features = (torch.from_numpy(a).to(device) for a in (pool.pixels, pool.features))
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.seen, self.elapsed = 0, 0.0
         self.head = teacher.classifier.to(device)
@@ -185,29 +187,29 @@ class Distillation:
         return Step(self.seen, progress, size, {name: loss.item() for name, loss in losses.items()})
 
     def _batch(self, indices: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        recipe, chosen = self.recipe, indices.numpy()
-        boxes = targets.random_boxes(len(chosen), recipe.scale, self.generator)
-        light = torch.empty(2, len(chosen), 1, 1, 1).uniform_(
-            1 - recipe.jitter, 1 + recipe.jitter, generator=self.generator
-        )
+        recipe, count = self.recipe, len(indices)
+        boxes = targets.random_boxes(count, recipe.scale, self.generator)
+        light = torch.empty(2, count, 1, 1, 1).uniform_(1 - recipe.jitter, 1 + recipe.jitter, generator=self.generator)
         boxes, light = boxes.to(self.device), light.to(self.device)
-        pixels = torch.from_numpy(self.pool.pixels[chosen]).to(self.device).permute(0, 3, 1, 2)
-        features = torch.from_numpy(self.pool.features[chosen]).to(self.device).float()
-        images = targets.crop(pixels.float().contiguous(), boxes, size) / 255
+        pixels, features = self._photos(indices)
+        images = targets.crop(pixels, boxes, size) / 255
         centre = images.mean((1, 2, 3), keepdim=True)
         images = ((images - centre) * light[0] + centre * light[1]).clamp(0, 1)
         return standardise(images), features, boxes
 
+    def _photos(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels (N, 3, side, side) in 0..255 and the teacher's maps (N, 7, 7, 1280), float32."""
+        chosen = indices.to(self.device)
+        return self.pixels[chosen].permute(0, 3, 1, 2).float().contiguous(), self.features[chosen].float()
+
     def _statistics(self) -> tuple[Tensor, Tensor, Tensor]:
         """The teacher's pooled features of every photo, and the mean and deviation of each channel."""
-        pooled = torch.empty(len(self.pool), CHANNELS)
-        square = torch.zeros(CHANNELS)
-        for start in range(0, len(self.pool), 512):
-            part = torch.from_numpy(self.pool.features[start : start + 512]).float()
-            pooled[start : start + 512] = part.mean((1, 2))
-            square += part.square().mean((1, 2)).sum(0)
+        parts = [
+            (part.mean((1, 2)), part.square().mean((1, 2))) for part in map(Tensor.float, self.features.split(512))
+        ]
+        pooled, squares = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
         mean = pooled.mean(0)
-        return pooled, mean, (square / len(self.pool) - mean**2).clamp_min(0).sqrt()
+        return pooled, mean, (squares.mean(0) - mean**2).clamp_min(0).sqrt()
 
     def _chances(self, pooled: Tensor) -> Tensor:
         """How often each photo is drawn: so that the groups come about equally often, whatever the pool's mix."""
@@ -248,12 +250,10 @@ class Distillation:
         self.average.eval()
         logits, wanted = [], []
         for part in self.held_out.split(64):
-            chosen = part.numpy()
-            pixels = torch.from_numpy(self.pool.pixels[chosen]).to(self.device).permute(0, 3, 1, 2).float()
-            whole = torch.tensor([0.0, 0.0, 1.0, 1.0], device=self.device).expand(len(chosen), 4)
+            pixels, features = self._photos(part)
+            whole = torch.tensor([0.0, 0.0, 1.0, 1.0], device=self.device).expand(len(part), 4)
             with autocast(self.device):
                 logits.append(self.average(standardise(targets.crop(pixels, whole, size) / 255)).float())
-            features = torch.from_numpy(self.pool.features[chosen]).to(self.device).float()
             wanted.append(self.head(features.mean((1, 2))).softmax(1) @ self.table)
         return torch.cat(logits).cpu(), torch.cat(wanted).cpu()
 
