@@ -50,13 +50,20 @@ def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> Non
     study = make_study(choice, looking, shown, trace)
     photo = panel_photo(shown.photo)
     with st.container(key="body"):
-        people, maps = st.columns([1, 4], gap="medium")
+        people, maps = st.columns([2, 7], gap="medium")
     with people:
         board(shown, photo, looking)
     table = study.table()
     with maps:
         row = fixation_panels(looking, study, table, st.session_state["map_error"])
-        map_panel(photo, row, key="maps", methods=list(PANELS.items()), on_event=lambda event: react(event, looking))
+        map_panel(
+            photo,
+            row,
+            key="maps",
+            methods=list(PANELS.items()),
+            columns=4,
+            on_event=lambda event: react(event, looking),
+        )
     below(choice, looking, shown, study, table, photo)
     st.caption(
         f"{trace.model.title}: {trace.model.weights}. Training data: {trace.model.training.rstrip('.') or 'not known'}."
