@@ -47,6 +47,5 @@ class Map:
 
 def frozen(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """A contiguous float32 copy that nobody can write to: results are shared between threads and people."""
-    copy = np.array(values, dtype=np.float32, order="C", copy=True)
-    copy.flags.writeable = False
-    return copy
+    content = np.ascontiguousarray(values, dtype=np.float32)
+    return np.frombuffer(content.tobytes(), np.float32).reshape(content.shape)  # bytes cannot be made writeable

@@ -1,0 +1,108 @@
+"""Imports run one way: app -> pages -> pages/widgets -> engine, and inside the engine from plain to composed."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What each may import of the engine; the order is the design's.
+PLAIN = {"errors", "images", "layers"}
+ENGINE = {
+    "errors": set(),
+    "images": {"errors"},
+    "layers": {"errors"},
+    "cache": set(),
+    "maps": set(),
+    "questions": {"errors"},
+    "capture": PLAIN,
+    "geometry": {*PLAIN, "capture", "maps"},
+    "models.model": {*PLAIN, "capture", "geometry", "maps"},
+    "models.weights": {"errors"},
+    "trace": {*PLAIN, "cache", "capture", "models.model", "questions"},
+    "readings": {"questions", "trace"},
+    "surprisal": {*PLAIN, "capture", "trace"},
+    "methods": {"errors", "questions", "readings"},
+}
+LIGHT = {"render", "scores"}  # these need no torch
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively"
+            assert node.module
+            package = ROOT.joinpath(*node.module.split("."))
+            for name in node.names:
+                inner = (package / f"{name.name}.py").exists() or (package / name.name).is_dir()
+                yield f"{node.module}.{name.name}" if inner else node.module
+
+
+def files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", files("engine"), ids=name_of)
+def test_the_engine_knows_nothing_of_the_browser(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & {"streamlit", "pages", "app", "tests"}
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_the_engine_is_built_from_plain_to_composed(name: str) -> None:
+    path = ROOT.joinpath("engine", *name.split(".")).with_suffix(".py")
+    inside = {used.removeprefix("engine.") for used in imports(path) if used.split(".")[0] == "engine"}
+    assert inside <= ENGINE[name]
+
+
+@pytest.mark.parametrize("name", sorted(LIGHT))
+def test_light_parts_need_numpy_alone(name: str) -> None:
+    path = ROOT / "engine" / f"{name}.py"
+    assert not {used.split(".")[0] for used in imports(path)} & {"torch", "torchvision", "captum"}
+
+
+def test_one_file_alone_registers_hooks() -> None:
+    with_hooks = {
+        name_of(path)
+        for path in files("engine")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("register_") and node.attr.endswith("_hook")
+    }
+    assert with_hooks == {"engine.capture"}
+
+
+@pytest.mark.parametrize("path", files("engine"), ids=name_of)
+def test_nothing_is_unpickled(path: Path) -> None:
+    """torch.load runs what a file says; .safetensors holds numbers alone."""
+    used = {name.split(".")[0] for name in imports(path)}
+    assert not used & {"pickle", "dill", "joblib", "shelve", "marshal"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+            assert "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
+
+
+@pytest.mark.parametrize("path", files("pages"), ids=name_of)
+def test_pages_hold_no_mathematics(path: Path) -> None:
+    used = {name.split(".")[0] for name in imports(path)}
+    assert not used & {"torch", "torchvision", "scipy", "skimage", "sklearn", "captum", "app", "tests"}
+
+
+@pytest.mark.parametrize("path", files("pages/widgets"), ids=name_of)
+def test_widgets_know_no_page(path: Path) -> None:
+    pages = {name for name in imports(path) if name.startswith("pages.")}
+    assert all(name.startswith("pages.widgets") for name in pages)
+
+
+def test_the_app_only_wires() -> None:
+    path = ROOT / "app.py"
+    assert {name.split(".")[0] for name in imports(path)} <= {"streamlit", "pages", "engine"}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.For | ast.While)]
