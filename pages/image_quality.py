@@ -1,5 +1,7 @@
 """Image quality: how good is this photo, and why this score rather than another one?"""
 
+from pathlib import Path
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -16,6 +18,7 @@ from pages.widgets.quality_photos import Judged, judged, panel_photo, picker
 from pages.widgets.quality_state import ALIGN, CROP, WITH, WITHOUT, QualityChoice, state
 from pages.widgets.style import style
 
+CSS = Path(__file__).parent / "widgets" / "quality.css"
 REFINED = "quality_refined"  # in the session: how many passes each question has had, by the contents of its photos
 MOST_REFINED = 64
 
@@ -125,15 +128,15 @@ def fitting(given: Judged) -> None:
 
 def body(choice: QualityChoice, given: Judged, result: QualityResult, coarse: bool) -> None:
     """The score, the curve, the lab, and the maps."""
-    with st.container(key="body"):
+    with st.container(key="judged"):
         score, speaks, distort = st.columns([1, 1.25, 2], gap="medium")
-    with score:
+    with score, st.container(key="score"):
         quality_dial(result, key="dial", panel=ANY_Q, q=FIRST_Q)
         said(given, result)
-    with speaks:
+    with speaks, st.container(key="speaks"):
         st.markdown("**How much of the photo speaks against each Q**")
         st.plotly_chart(figure(result), key="curve", config={"displayModeBar": False})
-    with distort:
+    with distort, st.container(key="distort"):
         if given.original is not None:
             st.markdown("**Distortion lab**")
             lab(choice, given)
@@ -178,4 +181,5 @@ def about(result: QualityResult) -> None:
 
 
 style()
+st.html(CSS)
 page()

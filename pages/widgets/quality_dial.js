@@ -1,7 +1,7 @@
 // The score on a dial with the opinion scale in words, and Q beside it as the slider says.
 
-const CENTRE = [220, 200];
-const RADIUS = 128;
+const CENTRE = [240, 186];
+const RADIUS = 132;
 
 function svg(tag, attributes = {}, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -23,12 +23,12 @@ function arc(from, to, radius) {
 class Dial {
   constructor(root, style) {
     this.needle = svg("line", {class: "needle", x1: CENTRE[0], y1: CENTRE[1]});
-    this.value = svg("text", {class: "value", x: CENTRE[0], y: CENTRE[1] + 58, "text-anchor": "middle"});
-    this.said = svg("text", {class: "said", x: CENTRE[0], y: CENTRE[1] + 84, "text-anchor": "middle"});
+    this.value = svg("text", {class: "value", x: CENTRE[0], y: CENTRE[1] + 62, "text-anchor": "middle"});
+    this.said = svg("text", {class: "said", x: CENTRE[0], y: CENTRE[1] + 88, "text-anchor": "middle"});
     this.foilLine = svg("path");
     this.foilName = svg("text", {class: "halo", "text-anchor": "middle", "dominant-baseline": "middle"});
     this.scale = svg("g");
-    this.picture = svg("svg", {viewBox: "0 0 440 292", role: "img"}, this.scale,
+    this.picture = svg("svg", {viewBox: "0 0 480 278", role: "img"}, this.scale,
       svg("g", {class: "foil"}, this.foilLine, this.foilName), this.needle,
       svg("circle", {class: "hub", cx: CENTRE[0], cy: CENTRE[1], r: 8}), this.value, this.said);
     settleIn(root, style, make("figure", {}, this.picture));
@@ -51,7 +51,7 @@ class Dial {
     const share = 1 / words.length;
     const parts = words.flatMap((each, i) => {
       const middle = (i + 0.5) * share;
-      const [x, y] = onDial(middle, RADIUS + 22);
+      const [x, y] = onDial(middle, RADIUS + 24);
       const anchor = middle < 0.4 ? "end" : middle > 0.6 ? "start" : "middle";
       const tint = Math.round(22 + 64 * (i / (words.length - 1)));
       const colour = `color-mix(in oklab, var(--st-primary-color) ${tint}%, var(--st-secondary-background-color))`;
@@ -62,7 +62,7 @@ class Dial {
     });
     const end = (score, text) => {
       const [x] = onDial(score, RADIUS);
-      return svg("text", {class: "end", x, y: CENTRE[1] + 20, "text-anchor": "middle"}, text);
+      return svg("text", {class: "end", x, y: CENTRE[1] + 24, "text-anchor": "middle"}, text);
     };
     this.scale.replaceChildren(...parts, end(0, "0"), end(1, "1"));
   }
@@ -74,7 +74,7 @@ class Dial {
     this.needle.setAttribute("x2", x);
     this.needle.setAttribute("y2", y);
     say(this.value, score.toFixed(2));
-    say(this.said, `${word}`);
+    say(this.said, word);
     const [from, to] = [onDial(q, RADIUS - 15), onDial(q, RADIUS + 15)];
     this.foilLine.setAttribute("d", `M ${from.join(" ")} L ${to.join(" ")}`);
     const [left, top] = onDial(q, RADIUS - 32);

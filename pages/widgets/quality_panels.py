@@ -48,7 +48,7 @@ def panels(result: QualityResult, photo: Photo, coarse: bool) -> list[Panel]:
 def _marked(result: QualityResult, foil: float) -> Panel:
     share = result.balance(foil)[0]
     values = result.sides(foil)
-    note = f"{share:.0%} of the evidence" if values.any() else f"no evidence against {foil:g}"
+    note = f"{share:.0%} of the evidence speaks against {foil:g}" if values.any() else f"no evidence against {foil:g}"
     return Panel(
         f"q{foil:g}", f"Q = {foil:g}", f"Why {result.score:.2f}, rather than {foil:g}?",
         f"What keeps the score from being {foil:g}, on the scale of all four.", values,
@@ -89,11 +89,16 @@ def figure(result: QualityResult) -> go.Figure:
             x=found.foils, y=share, name=name, stackgroup="evidence", fillcolor=fill, mode="lines",
             line={"width": 0.5, "color": line}, hovertemplate="%{y:.0%} " + name + "<extra></extra>",
         )  # fmt: skip
-    shown.add_vline(result.score, line={"dash": "dash", "width": 2}, annotation_text=f"s = {result.score:.2f}")
-    shown.update_xaxes(title="Q", range=[0, 1], fixedrange=True, tickvals=[0, 0.25, 0.5, 0.75, 1], hoverformat=".2f")
+    shown.add_vline(result.score, line={"color": "rgb(255, 255, 255)", "width": 4})
+    shown.add_vline(result.score, line={"color": "rgb(20, 20, 20)", "width": 2, "dash": "dash"})
+    shown.add_annotation(
+        x=result.score, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"s = {result.score:.2f}"
+    )
+    shown.update_xaxes(title="Q", range=[0, 1], fixedrange=True, tickvals=[0, 0.25, 0.5, 0.75, 1], hoverformat=".2f",
+                       tickformat=".2~f", tickangle=0)  # fmt: skip
     shown.update_yaxes(range=[0, 1], tickformat=".0%", fixedrange=True, title="share of the evidence")
     shown.update_layout(
-        height=300, margin={"l": 8, "r": 8, "t": 28, "b": 8}, hovermode="x unified",
-        legend={"orientation": "h", "y": -0.28, "x": 0},
+        height=300, margin={"l": 8, "r": 16, "t": 28, "b": 8}, hovermode="x unified",
+        legend={"orientation": "h", "y": -0.25, "x": 0, "traceorder": "normal", "itemwidth": 30},
     )  # fmt: skip
     return shown
