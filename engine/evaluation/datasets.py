@@ -108,18 +108,21 @@ def open_data(folder: Path, layout: str | None = None) -> DataSet:
     Raises:
         DataError: no such folder, no or an unknown layout, photos and fixations that do not pair, damaged files.
     """
-    if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}; give the data set's folder.")
     known = {one.id: one for one in LAYOUTS}
     if layout is not None and layout not in known:
         raise DataError(f"There is no layout {layout}; choose one of {', '.join(known)}.")
+    if not folder.is_dir():
+        wanted = f"get {known[layout].title} ({known[layout].source})" if layout else "give the data set's folder"
+        raise DataError(f"There is no folder {folder}; {wanted}.")
     chosen = known[layout] if layout else next((one for one in LAYOUTS if one.fits(folder)), None)
     if chosen is None:
         raise DataError(
             f"The folder {folder.name} holds no known data set; lay it out as plain: {known['plain'].folder}."
         )
     if not chosen.fits(folder):
-        raise DataError(f"The folder {folder.name} is not laid out as {chosen.title}: {chosen.folder}.")
+        raise DataError(
+            f"The folder {folder.name} is not laid out as {chosen.title}: {chosen.folder} ({chosen.source})."
+        )
     try:
         return chosen.read(folder)
     except OSError as error:

@@ -257,6 +257,8 @@ def test_damaged_matlab_files_give_a_sentence(write, tmp_path: Path) -> None:  #
 def test_folders_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no folder"):
         open_data(tmp_path / "missing")
+    with pytest.raises(DataError, match=r"get MIT1003 \(people.csail.mit.edu"):
+        open_data(tmp_path / "missing", "mit1003")
     with pytest.raises(DataError, match="holds no known data set; lay it out as plain"):
         open_data(tmp_path)
     with pytest.raises(DataError, match=r"There is no layout imagenet; choose one of plain, osie"):
