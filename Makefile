@@ -10,7 +10,7 @@ run: $(VENV)/run.stamp  ## start the app in the browser
 	$(BIN)/python -m streamlit run app.py
 
 test: $(VENV)/test.stamp  ## all tests; what a machine lacks (a browser, data) is skipped with a reason
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/test.stamp  ## style and types
 	$(BIN)/ruff check .

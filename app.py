@@ -10,6 +10,7 @@ st.navigation(
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
         st.Page("pages/human_saliency.py", title="Human saliency", icon=":material/visibility:"),
         st.Page("pages/image_quality.py", title="Image quality", icon=":material/photo_filter:"),
+        st.Page("pages/benchmark.py", title="Benchmark", icon=":material/leaderboard:"),
     ],
     position="top",
 ).run()
