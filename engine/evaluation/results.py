@@ -15,7 +15,6 @@ from engine.evaluation.summary import Mean, Row
 from engine.scores import SCORES
 
 LARGEST = 20 * 2**20
-_NUMBERS = ("mean", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,13 @@ def _row(entry: dict[str, Any]) -> Row:
 
 def _means(entry: dict[str, Any]) -> dict[str, Mean]:
     """Known scores only; a missing number is NaN."""
+
+    def number(value: object) -> float:
+        return math.nan if value is None else float(str(value))
+
     known = {score.id for score in SCORES}
     return {
-        name: Mean(*(math.nan if value[n] is None else float(value[n]) for n in _NUMBERS), int(value["n"]))
+        name: Mean(number(value["mean"]), number(value["low"]), number(value["high"]), int(value["n"]))
         for name, value in entry.items()
         if name in known
     }
