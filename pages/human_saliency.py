@@ -62,7 +62,7 @@ def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> Non
             key="maps",
             methods=list(PANELS.items()),
             columns=4,
-            on_event=lambda event: react(event, looking),
+            on_event=lambda event: react(event, choice, looking, trace),
         )
     below(choice, looking, shown, study, table, photo)
     st.caption(
@@ -174,7 +174,7 @@ def panel_photo(photo: Photo) -> PanelPhoto:
     return PanelPhoto.of(photo.pil(), photo.name or "your photo")
 
 
-def react(event: PanelEvent, looking: Looking) -> None:
+def react(event: PanelEvent, choice: Choice, looking: Looking, trace: Trace) -> None:
     """What a person did in the panels that asks for other maps."""
     places = [f"panel{at}" for at in range(len(looking.maps))]
     if event.kind == "add":
@@ -183,6 +183,11 @@ def react(event: PanelEvent, looking: Looking) -> None:
         at = places.index(event.panel)
         new = (event.method,) if event.kind == "method" else ()
         fixation_state.change(maps=(*looking.maps[:at], *new, *looking.maps[at + 1 :]) or looking.maps)
+    elif event.kind == "layer":
+        layers = ["", *(layer.name for layer in trace.layers if layer.principal)]
+        now = known_layer(choice, trace)
+        at = layers.index(now) if now in layers else 0
+        session.change(layer=layers[min(max(at + event.step, 0), len(layers) - 1)])
 
 
 # --- scores -------------------------------------------------------------------------------------------------

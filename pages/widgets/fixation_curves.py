@@ -12,7 +12,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from engine import Model
-from engine.human import CENTRE, OWN, Scores, Truth
+from engine.human import CANDIDATES, CENTRE, OWN, Scores, Truth
 from engine.human_curves import (
     DEGRADATIONS,
     Degradation,
@@ -30,7 +30,7 @@ from engine.images import encode_jpeg
 from engine.render import overlay
 from engine.scores import SCORES, Score
 from pages.widgets import fixation_state, session
-from pages.widgets.fixation_scores import BEST, look_of
+from pages.widgets.fixation_scores import BEST, REFERENCE, look_of, score_columns
 from pages.widgets.fixation_state import ROWS, Looking
 from pages.widgets.fixation_study import Study
 
@@ -72,6 +72,11 @@ def draw_robustness(study: Study, truth: Truth, model: Model, size: int | None, 
         st.segmented_control(
             "Damage", [one.id for one in DEGRADATIONS], format_func=lambda name: degradation(name).title,
             **fixation_state.bound("kind", looking.kind, "kind"),
+        )  # fmt: skip
+        rows = [one.id for one in CANDIDATES]
+        st.selectbox(
+            "Map in pictures", rows, format_func=ROWS.__getitem__, width=260,
+            **fixation_state.bound("pictured", looking.row, "row"),
         )  # fmt: skip
         key = (study.key, "robustness", looking.kind)
         started = key in _results() or key == st.session_state.get("robustness_wanted")
@@ -161,7 +166,7 @@ def _lines(rows: Mapping[str, Sequence[tuple[str, Scores]]], asked: Score, axis:
     """One score of several rows, and the centre bias to compare them with."""
     figure = go.Figure([_trace(row, [(at, scores[asked.id]) for at, scores in points]) for row, points in rows.items()])
     if centre is not None:
-        figure.add_hline(centre, line_dash="dot", annotation_text="centre bias", annotation_position="top left")
+        figure.add_hline(centre, annotation_text="centre bias", annotation_position="top left", **REFERENCE)
     figure.update_layout(
         height=340, margin={"l": 0, "r": 0, "t": 10, "b": 0}, xaxis_title=axis, yaxis_title=asked.title,
         xaxis_type="category", hovermode="x unified", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
@@ -182,8 +187,7 @@ def _effects(found: Sequence[Effect]) -> None:
         ],
         columns=["Option", "Choice", *(score.title for score in SCORES)],
     )
-    columns = {score.title: st.column_config.NumberColumn(score.title, format="%.2f", width=88) for score in SCORES}
-    st.dataframe(frame, hide_index=True, column_config=columns, height="content")
+    st.dataframe(frame, hide_index=True, column_config=score_columns(), height="content")
 
 
 def _robustness(levels: Sequence[Level], damage: Degradation, row: str) -> None:
@@ -198,10 +202,9 @@ def _small_multiples(levels: Sequence[Level], rows: Sequence[str], damage: Degra
     figure = make_subplots(-(-len(SCORES) // across), across, subplot_titles=[score.title for score in SCORES])
     for at, score in enumerate(SCORES):
         for row in rows:
-            line = [(level.amount, level.scores[row][score.id]) for level in levels]
+            line = [(f"{level.amount:g}", level.scores[row][score.id]) for level in levels]
             figure.add_trace(_trace(row, line, at == 0), at // across + 1, at % across + 1)
-    falling = damage.amounts[-1] < damage.amounts[0]
-    figure.update_xaxes(autorange="reversed" if falling else True, title_text=damage.unit, title_standoff=4)
+    figure.update_xaxes(type="category", title_text=damage.unit, title_standoff=4)
     figure.update_layout(
         height=520, margin={"l": 0, "r": 0, "t": 60, "b": 0},
         legend={"orientation": "h", "y": 1.09, "yanchor": "bottom"},

@@ -12,6 +12,7 @@ from engine.errors import ExplorerError
 from engine.human import CANDIDATES
 from engine.scores import SCORES
 from pages.widgets import fixation_state, session
+from pages.widgets.fixation_scores import score_columns
 from pages.widgets.fixation_state import ROWS, Looking
 from pages.widgets.fixation_study import Study
 from pages.widgets.map_panel import Panel, PanelPhoto, map_panel
@@ -57,7 +58,7 @@ def draw_sanity(study: Study, photo: PanelPhoto, looking: Looking) -> None:
         scores = {title: one.scores(candidate.id) for title, one in studies.items()}
         frame = pd.DataFrame([[found[s.id] for s in SCORES] for found in scores.values()], list(scores), dtype=float)
         frame.columns = pd.Index([score.title for score in SCORES])
-        st.dataframe(frame.round(2), height="content")
+        st.dataframe(frame, height="content", column_config=score_columns())
     st.caption(
         "Contrastive saliency and feed-forward features read trained features, and hardly ask the classifier: with a "
         "random one they change little, by their construction. With everything random, what is left tells of the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,6 +17,7 @@ BEST = "★"
 # One mark and one line for each row: told apart without colour, and seen on light and dark alike.
 COLOURS = ("rgb(214,110,30)", "rgb(52,132,204)", "rgb(150,110,200)", "rgb(196,90,150)", "rgb(30,150,120)",
            "rgb(128,138,145)", "rgb(170,140,20)")  # fmt: skip
+REFERENCE = {"line_dash": "dot", "line_color": "rgb(128,138,145)"}
 MARKS = ("circle", "square", "triangle-up", "triangle-down", "diamond", "x", "star")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 
@@ -29,6 +31,12 @@ def look_of(row: str) -> tuple[str, str, str]:
 def help_of(score: Score) -> str:
     """What a score means, in one line."""
     return f"{score.meaning} {'Higher' if score.higher_is_better else 'Lower'} is better."
+
+
+def score_columns(width: int = 88) -> dict[str, Any]:
+    """Streamlit's settings for a column of each score."""
+    column = st.column_config.NumberColumn
+    return {one.title: column(one.title, help=help_of(one), format="%.2f", width=width) for one in SCORES}
 
 
 def score_table(table: Mapping[str, Scores]) -> None:
@@ -52,7 +60,7 @@ def score_table(table: Mapping[str, Scores]) -> None:
         key="score_table",
         column_config={
             "_index": st.column_config.TextColumn("Map", width="medium"),
-            **{s.title: st.column_config.NumberColumn(s.title, help=help_of(s), width=76) for s in SCORES},
+            **score_columns(76),
         },
         placeholder="–",
         alt=spoken(table),
@@ -94,7 +102,7 @@ def score_bars(table: Mapping[str, Scores], asked: Score) -> None:
         )
     )
     if asked.id != "kl" and asked.chance:
-        figure.add_vline(asked.chance, line_dash="dot", annotation_text="chance", annotation_position="top")
+        figure.add_vline(asked.chance, annotation_text="chance", annotation_position="top", **REFERENCE)
     figure.update_layout(
         height=60 + 34 * len(order), margin={"l": 0, "r": 10, "t": 22, "b": 0}, xaxis_title=asked.title,
         bargap=0.25, showlegend=False,

@@ -81,7 +81,7 @@ def board(shown: Scene, photo: PanelPhoto, looking: Looking) -> None:
     elif looking.source == FILE:
         _file_chooser(shown)
     elif shown.fixations is not None:
-        st.caption(f"{_count(shown.fixations)}, measured with an eye tracker.")
+        st.caption(f"{_count(shown.fixations)}, as the data set has them.")
 
 
 def gathered() -> Clicks:
