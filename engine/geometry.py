@@ -24,10 +24,15 @@ def origin(module: nn.Module, layer: str, like: Tensor) -> tuple[float, float]:
 
     `like` is an input of the network, (1, 3, H, W). Raises ModelError where the network cannot run on noise.
     """
+    with torch.inference_mode(False), torch.enable_grad():  # whatever mode the caller is in
+        return _measured(module, layer, like)
+
+
+def _measured(module: nn.Module, layer: str, like: Tensor) -> tuple[float, float]:
     generator = torch.Generator().manual_seed(0)
     rows, columns = like.shape[-2:]
     for shape in ((PROBE + rows % PERIOD, PROBE + columns % PERIOD), (rows, columns)):
-        noise = torch.randn(1, like.shape[1], *shape, generator=generator).to(like)
+        noise = torch.randn(1, like.shape[1], *shape, generator=generator).to(like.device, like.dtype)
         try:
             kept = capture(module, noise.requires_grad_(), [layer]).activations[layer]
         except ExplorerError:

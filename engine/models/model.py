@@ -86,6 +86,10 @@ class Model:
 
     def prepare(self, image: Image.Image, size: int) -> Tensor:
         """The network's input for a photo, (1, 3, H, W), on the device and in the precision of its weights."""
+        with torch.inference_mode(False), torch.no_grad():  # what is kept must be usable in every other thread
+            return self._prepared(image, size)
+
+    def _prepared(self, image: Image.Image, size: int) -> Tensor:
         inputs = self.preprocess(image, size)
         if not isinstance(inputs, Tensor):
             raise ModelError(f"The preprocessing must give a tensor, and gave {type(inputs).__name__}.")
