@@ -176,8 +176,8 @@ def _embedded(weights: str | Path, device: torch.device) -> Model:
     return Model(
         key, EMBEDDED, facts["title"], _ready(module, device), tuple(facts["classes"]),
         squared(tuple(facts["mean"]), tuple(facts["std"])), facts["size"], tuple(facts["sizes"]), said,
-        " ".join(facts["training"]), tuple(tuple(group) for group in facts["imagenet"]), facts.get("default_layers", {}),
-        device=device,
+        " ".join(facts["training"]), tuple(tuple(group) for group in facts["imagenet"]),
+        facts.get("default_layers", {}), device=device,
     )  # fmt: skip
 
 
