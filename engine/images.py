@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import re
 import stat
 import unicodedata
@@ -40,6 +41,7 @@ MAX_NAME = 80
 # Pillow warns about what is checked here (pixel counts) or does no harm (odd metadata). A filter set once is
 # safe among threads, catch_warnings() is not, and warnings would add to the one sentence on stderr.
 warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints its errors to stderr
 
 _UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,

@@ -51,7 +51,7 @@ def read_mat(content: bytes, title: str = "The MATLAB file") -> dict[str, Value]
         raise DataError(f"{title} is not a MATLAB file of version 5; save it with the option -v7.")
     try:
         return _Reader(order, title).variables(memoryview(content)[128:])
-    except (struct.error, zlib.error, ValueError, IndexError, UnicodeDecodeError) as error:
+    except (ArithmeticError, LookupError, StopIteration, ValueError, struct.error, zlib.error) as error:
         raise DataError(f"{title} is damaged or incomplete; save it again.") from error
 
 

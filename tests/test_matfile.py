@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,23 @@ def test_a_size_that_does_not_fit_its_content_is_refused() -> None:
     cell = struct.pack("<IIII", 6, 8, 1, 0) + struct.pack("<IIii", 5, 8, 2**30, 2**30) + struct.pack("<II", 1, 0)
     with pytest.raises(DataError, match="damaged"):
         read_mat(HEADER + struct.pack("<II", 14, len(cell)) + cell)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        struct.pack("<IIII", 6, 8, 6, 0),  # flags alone
+        struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, 2, 2),  # no name
+        struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIdd", 9, 16, 1, np.inf) + struct.pack("<II", 1, 0),
+        struct.pack("<IIII", 6, 8, 2, 0) + struct.pack("<IIii", 5, 8, 1, 1) + struct.pack("<II", 1, 0),  # no fields
+    ],
+)
+def test_matrices_that_end_early_are_refused(body: bytes) -> None:
+    """Found by flipping bytes."""
+    with pytest.raises(DataError, match="damaged"):
+        read_mat(HEADER + struct.pack("<II", 14, len(body)) + body)
+    with pytest.raises(DataError, match="damaged"):
+        read_mat(HEADER + struct.pack("<II", 15, 8) + zlib.compress(b"")[:8])
 
 
 @pytest.mark.parametrize(

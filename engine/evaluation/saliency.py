@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.errors import DataError, QuestionError
 from engine.evaluation.datasets import LAYOUTS, DataSet, open_data
-from engine.evaluation.runner import Journal, Progress
+from engine.evaluation.runner import Journal, Prepare, Progress
 from engine.evaluation.runner import run as run_all
 from engine.evaluation.saliency_work import DEFAULT, PRINCIPAL, Preparation, Settings
 from engine.evaluation.summary import PhotoScores, as_csv, as_json, as_text, summarise
@@ -62,14 +62,17 @@ def run(args: argparse.Namespace) -> None:
     preparation = Preparation(data, settings(args), args.maps)
     if args.jobs < 0:
         raise QuestionError(f"The number of jobs cannot be {args.jobs}; give 1 or more.")
-    identity = preparation.identity()
+    work = preparation()
+    identity = work.identity()
+    # Workers load networks for themselves; this process has them already.
+    prepare: Prepare = preparation if args.jobs or args.ray is not None else lambda: work
     options = {"jobs": args.jobs, "ray": args.ray, "progress": reporter(sys.stderr.isatty())}
     out = args.json or args.csv
     if out is None:
-        results = run_all(preparation, photos, **options)
+        results = run_all(prepare, photos, **options)
     else:
         with Journal(out.with_name(out.name + JOURNAL), {"schema": SCHEMA, **identity}) as journal:
-            results = run_all(preparation, photos, journal=journal, **options)
+            results = run_all(prepare, photos, journal=journal, **options)
     report(data, identity, results, args.json, args.csv)
 
 

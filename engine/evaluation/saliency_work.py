@@ -110,22 +110,6 @@ class Preparation:
         models = {name: engine.load(name, self.settings.weights) for name in self.settings.models}
         return SaliencyWork(self.data, self.settings, engine, models, self.maps)
 
-    def identity(self) -> dict[str, Any]:
-        """What must agree for results to belong together, as plain JSON. Raises for what cannot be run."""
-        work = self()
-        layers = {
-            name: {asked.text: work.layers(model, asked) for asked in work.asked} for name, model in work.models.items()
-        }
-        return {
-            "data": self.data.digest,
-            "models": {name: model.key for name, model in work.models.items()},
-            "methods": {asked.text: {"id": asked.method.id, **asked.options} for asked in work.asked},
-            "layers": layers,
-            "blur": list(self.settings.blur),
-            "smooth": list(self.settings.smooth),
-            "size": self.settings.size,
-        }
-
 
 @dataclass(frozen=True)
 class SaliencyWork:
@@ -141,6 +125,21 @@ class SaliencyWork:
     def asked(self) -> list[Asked]:
         """The methods with their options."""
         return [Asked.parse(text) for text in self.settings.methods]
+
+    def identity(self) -> dict[str, Any]:
+        """What must agree for results to belong together, as plain JSON. Raises for what cannot be run."""
+        layers = {
+            name: {asked.text: self.layers(model, asked) for asked in self.asked} for name, model in self.models.items()
+        }
+        return {
+            "data": self.data.digest,
+            "models": {name: model.key for name, model in self.models.items()},
+            "methods": {asked.text: {"id": asked.method.id, **asked.options} for asked in self.asked},
+            "layers": layers,
+            "blur": list(self.settings.blur),
+            "smooth": list(self.settings.smooth),
+            "size": self.settings.size,
+        }
 
     @cached_property
     def _pool(self) -> Pool:
