@@ -23,7 +23,7 @@ class Board {
       make("strong", {}, "Where do your eyes go?"), make("span", {}));
     this.stage.append(this.begin);
     this.name = make("input", {type: "text", maxlength: "40", autocomplete: "off", spellcheck: "false"});
-    this.time = make("select", {onchange: () => this.show()});
+    this.time = make("select", {"aria-label": "Seconds that the photo is shown", onchange: () => this.show()});
     this.hide = make("input", {type: "checkbox", onchange: () => this.draw()});
     this.settings = make("div", {class: "line"},
       make("label", {}, "Who looks ", this.name), make("label", {}, "for ", this.time));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from engine import Map, Trace, human
 from engine.human import CANDIDATES, CENTRE, OWN, Candidate, Finished, Scores, Truth, Values, View
@@ -22,7 +23,7 @@ class Study:
     truth: Truth | None
     own: Values | None = field(default=None, repr=False)
 
-    @property
+    @cached_property
     def key(self) -> Hashable:
         """What every result depends on."""
         view = self.view
@@ -31,7 +32,7 @@ class Study:
         against = self.truth.digest if self.truth else ""
         return (self.trace.key, view.size, view.degree, view.degrees, view.layer, view.fact, options, own, against)
 
-    @property
+    @cached_property
     def fixed(self) -> dict[str, Finished]:
         """The maps that do not come from the network, by row."""
         centre = self.truth.centre if self.truth else human.centre_bias(human.grid(self.photo.size))
