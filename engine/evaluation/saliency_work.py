@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from engine.distortions.plain import blur
-from engine.engine import Engine
+from engine.engine import LARGEST_INPUT, SMALLEST_INPUT, Engine
 from engine.errors import DataError, QuestionError
 from engine.evaluation.datasets import DataSet
 from engine.fixations import Pool, density
@@ -105,7 +105,10 @@ class Preparation:
     maps: Path | None = None
 
     def __call__(self) -> SaliencyWork:
-        """Load the networks. Raises ModelError, WeightsError."""
+        """Load the networks. Raises ModelError, WeightsError; QuestionError for a size that no network takes."""
+        size = self.settings.size
+        if size is not None and not SMALLEST_INPUT <= size <= LARGEST_INPUT:
+            raise QuestionError(f"The input size must be {SMALLEST_INPUT} to {LARGEST_INPUT} pixels, and is {size}.")
         engine = Engine(memory_limit=WORKER_MEMORY)
         models = {name: engine.load(name, self.settings.weights) for name in self.settings.models}
         return SaliencyWork(self.data, self.settings, engine, models, self.maps)
