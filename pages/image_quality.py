@@ -14,12 +14,12 @@ from pages.widgets.map_panel import map_panel
 from pages.widgets.quality_dial import quality_dial
 from pages.widgets.quality_lab import lab
 from pages.widgets.quality_panels import ANY_Q, FIRST_Q, figure, panels
-from pages.widgets.quality_photos import Judged, judged, panel_photo, picker
+from pages.widgets.quality_photos import Judged, judged, panel_photo, picker, thumbnail
 from pages.widgets.quality_state import ALIGN, CROP, WITH, WITHOUT, QualityChoice, state
 from pages.widgets.style import style
 
 CSS = Path(__file__).parent / "widgets" / "quality.css"
-REFINED = "quality_refined"  # in the session: how many passes each question has had, by the contents of its photos
+REFINED = "quality_refined"  # in the session: (digests of photo and reference) -> strides at which they were judged
 MOST_REFINED = 64
 
 
@@ -39,10 +39,12 @@ def explore(choice: QualityChoice, given: Judged) -> None:
     fitting(given)
     reference = given.reference if choice.judge == WITH else None
     strides = passes(given.photo.size, choice.stride)
-    key = (given.photo.digest, reference.digest if reference else "", strides)
-    done = min(st.session_state.setdefault(REFINED, {}).get(key, 0), len(strides) - 1)
+    key = (given.photo.digest, reference.digest if reference else "")
+    known = st.session_state.setdefault(REFINED, {}).get(key, ())
+    done = max([at for at, stride in enumerate(strides) if stride in known], default=0)
     heading, progress = st.container(horizontal=True, vertical_alignment="center", key="question"), st.empty()
-    result, missing = assess(given.photo, reference, strides[done])
+    result, missing = assess(given.photo, reference, strides[done], progress)
+    progress.empty()
     if missing:
         reference = None
     with heading:
@@ -52,25 +54,30 @@ def explore(choice: QualityChoice, given: Judged) -> None:
     coarse = done + 1 < len(strides)
     body(choice, given, result, coarse)
     if coarse:
-        refine(given.photo, reference, strides[done : done + 2], progress, key, done + 1)
+        refine(given.photo, reference, strides[done : done + 2], progress, key)
 
 
-def assess(photo: Photo, reference: Photo | None, stride: int) -> tuple[QualityResult, str]:
+def assess(photo: Photo, reference: Photo | None, stride: int, place: DeltaGenerator) -> tuple[QualityResult, str]:
     """The judgement, and a sentence where the network that uses the reference is not there."""
+
+    def told(share: float) -> None:  # a small photo is done at the first call
+        if share < 1:
+            place.progress(share, f"Judging the photo, {share:.0%}")
+
+    missing = ""
     if reference is not None:
         try:
-            return session.engine().quality(photo, reference, stride), ""
+            return session.engine().quality(photo, reference, stride, told), ""
         except WeightsError:
-            sentence = (
+            missing = (
                 "The network that compares a photo with its reference is not part of this installation yet, so the "
                 "photo is judged without its reference."
             )
-            return session.engine().quality(photo, None, stride), sentence
-    return session.engine().quality(photo, None, stride), ""
+    return session.engine().quality(photo, None, stride, told), missing
 
 
 def refine(
-    photo: Photo, reference: Photo | None, strides: tuple[int, ...], place: DeltaGenerator, key: object, done: int
+    photo: Photo, reference: Photo | None, strides: tuple[int, ...], place: DeltaGenerator, key: tuple[str, str]
 ) -> None:
     """Judge again with more patches while the coarser maps are looked at; any click on the page stops it."""
     now, stride = strides
@@ -83,8 +90,8 @@ def refine(
         bar.progress(share, f"{words}, {share:.0%}")
 
     session.engine().quality(photo, reference, stride, told)
-    refined: dict[object, int] = st.session_state[REFINED]
-    refined[key] = done
+    refined: dict[tuple[str, str], tuple[int, ...]] = st.session_state[REFINED]
+    refined[key] = (*refined.pop(key, ()), stride)
     for old in list(refined)[:-MOST_REFINED]:
         del refined[old]
     st.rerun()
@@ -168,7 +175,7 @@ def beside(given: Judged) -> None:
                 st.caption("Not used: see above.")
             else:
                 width, height = photo.size
-                st.image(photo.pil(), f"{words}, {width} × {height}", alt=words)
+                st.image(thumbnail(photo), f"{words}, {width} × {height}", alt=words)
 
 
 def about(result: QualityResult) -> None:

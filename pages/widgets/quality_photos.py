@@ -10,7 +10,7 @@ from PIL import Image
 
 from engine import align, distortions
 from engine.errors import ImageError
-from engine.images import READABLE, Photo, decode
+from engine.images import READABLE, Photo, decode, encode_jpeg
 from pages.widgets.image_picker import PRIVACY, SAMPLES, sample
 from pages.widgets.map_panel import PanelPhoto
 from pages.widgets.quality_state import ALIGN, CROP, UPLOAD, WHOLE, Box, LabStep, QualityChoice, state
@@ -19,6 +19,7 @@ MAX_SIDE = 6000
 """Pixels of the longer side up to which a photo is judged at its own size: 24 megapixels at 3 to 2."""
 LAB_SIDE = 1024
 """Pixels of the longer side in the lab: the strength of some distortions is found by trying."""
+THUMBNAIL_SIDE = 640
 OWN, REFERENCE = "quality_upload", "quality_reference"
 _BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Photo: lambda photo: photo.digest}
 
@@ -80,6 +81,12 @@ def judged(choice: QualityChoice) -> Judged:
 def panel_photo(photo: Photo) -> PanelPhoto:
     """The photo as the browser gets it."""
     return PanelPhoto.of(photo.pil(), photo.name or "your photo")
+
+
+@st.cache_data(show_spinner=False, max_entries=16, hash_funcs=_BY_CONTENT)
+def thumbnail(photo: Photo) -> bytes:
+    """The photo as a small JPEG file."""
+    return encode_jpeg(photo.pixels, THUMBNAIL_SIDE, 92)
 
 
 def _take(key: str, place: str) -> None:
