@@ -237,8 +237,9 @@ def invitation(looking: Looking) -> None:
 
 def scores(shown: Scene, truth: Truth, table: dict[str, Scores], asked: Score) -> None:
     """The table and one score as bars."""
-    with st.container(key="scores"):
-        numbers, bars = st.columns([5, 3], gap="medium")
+    # Side by side where both fit, else one below the other.
+    with st.container(horizontal=True, gap="medium"):
+        numbers, bars = st.container(width=770), st.container(width=500)
     with numbers:
         score_table(table)
         st.caption(" ".join(remarks(shown, truth)))

@@ -33,10 +33,10 @@ def help_of(score: Score) -> str:
     return f"{score.meaning} {'Higher' if score.higher_is_better else 'Lower'} is better."
 
 
-def score_columns(width: int = 88) -> dict[str, Any]:
+def score_columns(width: int = 88, digits: str | None = "%.2f") -> dict[str, Any]:
     """Streamlit's settings for a column of each score."""
     column = st.column_config.NumberColumn
-    return {one.title: column(one.title, help=help_of(one), format="%.2f", width=width) for one in SCORES}
+    return {one.title: column(one.title, help=help_of(one), format=digits, width=width) for one in SCORES}
 
 
 def score_table(table: Mapping[str, Scores]) -> None:
@@ -60,7 +60,7 @@ def score_table(table: Mapping[str, Scores]) -> None:
         key="score_table",
         column_config={
             "_index": st.column_config.TextColumn("Map", width="medium"),
-            **score_columns(76),
+            **score_columns(76, None),  # a format here would hide the stars
         },
         placeholder="–",
         alt=spoken(table),
