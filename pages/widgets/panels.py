@@ -83,7 +83,7 @@ def _quality(place: str, photo: Photo, removable: bool) -> Panel:
         end=result.scale,
         q=0.75,
         score=result.score,
-        notes=(result.note, f"{width} × {height} map, enlarged"),
+        notes=(f"judged at {result.size[0]} × {result.size[1]} px", f"{width} × {height} map, enlarged"),
         meaning=("keeps it above {Q}", "holds it below {Q}"),
         signed=True,
         scale_group="quality",
