@@ -37,7 +37,7 @@ from pages.widgets.fixation_study import Study
 T = TypeVar("T")
 
 _KEPT = 8
-_REDRAW = 0.8
+_REDRAW = 1.5
 """Seconds between two drawings of a growing plot."""
 
 
@@ -47,7 +47,9 @@ def draw_layers(study: Study, truth: Truth, asked: Score) -> None:
     steps = by_layer(session.engine(), study.trace, study.view, truth)
     grids = {layer.name: f"{layer.name}<br>{layer.grid}" for layer in study.trace.layers}
     centre = study.table()[CENTRE][asked.id]
-    _follow((study.key, "layers"), steps, "layers", lambda found: _lines(_by_row(found, grids), asked, "layer", centre))
+    _follow(
+        (study.key, "layers"), steps, "layers", lambda found, _: _lines(_by_row(found, grids), asked, "layer", centre)
+    )
 
 
 def draw_smoothing(study: Study, truth: Truth, asked: Score) -> None:
@@ -56,7 +58,7 @@ def draw_smoothing(study: Study, truth: Truth, asked: Score) -> None:
     steps = by_smoothing(session.engine(), study.trace, study.view, truth)
     centre = study.table()[CENTRE][asked.id]
     axis = "smoothing in degrees of visual angle"
-    _follow((study.key, "smoothing"), steps, "smoothings", lambda found: _lines(_by_row(found), asked, axis, centre))
+    _follow((study.key, "smoothing"), steps, "smoothings", lambda found, _: _lines(_by_row(found), asked, axis, centre))
 
 
 def draw_options(study: Study, truth: Truth, asked: Score) -> None:
@@ -95,7 +97,7 @@ def draw_robustness(study: Study, truth: Truth, model: Model, size: int | None, 
     steps = by_damage(
         session.engine(), model, study.photo, study.view, truth, looking.kind, size=size, fixed=study.fixed
     )
-    _follow(key, steps, "levels", lambda found: _robustness(found, damage, looking.row))
+    _follow(key, steps, "levels", lambda found, rests: _robustness(found, damage, looking.row, rests))
 
 
 # --- step by step -------------------------------------------------------------------------------------------
@@ -106,22 +108,26 @@ def _results() -> dict[Hashable, list[Any]]:
     return kept
 
 
-def _follow(key: Hashable, steps: Sequence[Callable[[], T]], words: str, draw: Callable[[Sequence[T]], None]) -> None:
+def _follow(
+    key: Hashable, steps: Sequence[Callable[[], T]], words: str, draw: Callable[[Sequence[T], bool], None]
+) -> None:
     """Do the steps that are not done yet, with progress and a stop, and draw what is there as it grows.
 
-    Whatever a person does meanwhile ends this run of the page; the next one goes on where it stopped.
+    Whatever a person does meanwhile ends this run of the page; the next one goes on where it stopped. `draw` is told
+    whether the work rests: what is costly to draw can wait until then.
     """
     kept = _results()
     done: list[T] = kept.setdefault(key, [])
     for old in list(kept)[:-_KEPT]:
         del kept[old]
     status, place = st.empty(), st.empty()
+    stopped = st.session_state.get("curves_stopped") == key
     if done:
         with place.container():
-            draw(done)
+            draw(done, stopped or len(done) == len(steps))
     if len(done) == len(steps):
         return
-    if st.session_state.get("curves_stopped") == key:
+    if stopped:
         with status.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"Stopped after {len(done)} of {len(steps)} {words}.")
             st.button("Go on", key="curves_on", on_click=lambda: st.session_state.pop("curves_stopped"))
@@ -136,7 +142,7 @@ def _follow(key: Hashable, steps: Sequence[Callable[[], T]], words: str, draw: C
         done.append(step())
         if len(done) == len(steps) or time.monotonic() - drawn > _REDRAW:
             with place.container():
-                draw(done)
+                draw(done, len(done) == len(steps))
             drawn = time.monotonic()
     status.empty()
 
@@ -179,7 +185,7 @@ def _lines(rows: Mapping[str, Sequence[tuple[str, Scores]]], asked: Score, axis:
     st.plotly_chart(figure, config={"displayModeBar": False}, alt=f"{asked.title} by {axis}. {said}.")
 
 
-def _effects(found: Sequence[Effect]) -> None:
+def _effects(found: Sequence[Effect], _: bool) -> None:
     frame = pd.DataFrame(
         [
             [one.option, f"{'● ' if one.chosen else ''}{one.choice}", *(one.scores[s.id] for s in SCORES)]
@@ -190,11 +196,12 @@ def _effects(found: Sequence[Effect]) -> None:
     st.dataframe(frame, hide_index=True, column_config=score_columns(), height="content")
 
 
-def _robustness(levels: Sequence[Level], damage: Degradation, row: str) -> None:
+def _robustness(levels: Sequence[Level], damage: Degradation, row: str, whole: bool) -> None:
     rows = list(levels[0].scores)
     _small_multiples(levels, rows, damage)
-    _drop_table(levels, rows, damage)
-    _strip(levels, damage, row)
+    if whole:
+        _drop_table(levels, rows, damage)
+        _strip(levels, damage, row)
 
 
 def _small_multiples(levels: Sequence[Level], rows: Sequence[str], damage: Degradation) -> None:
