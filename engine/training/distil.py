@@ -8,12 +8,13 @@ are an exponential moving average.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torchvision
@@ -37,7 +38,8 @@ class Recipe:
 
     The run ends after `samples` crops or after `minutes` of training, whichever is given; both schedules
     run over that span. phases: (share of the run at which it begins, input side). held_out: photos kept
-    for measuring and for the temperature.
+    for measuring and for the temperature. rest_share: how many of the photos that people bring are expected
+    to belong to no named group; the pool may hold more.
     """
 
     samples: int | None = None
@@ -47,13 +49,14 @@ class Recipe:
     warm_up: float = 0.03
     weight_decay: float = 0.05
     average: float = 0.999
-    phases: tuple[tuple[float, int], ...] = ((0.0, 64), (0.25, 96), (0.8, 128))
+    phases: tuple[tuple[float, int], ...] = ((0.0, 64), (0.25, 96), (0.66, 128), (0.93, 160))
     scale: tuple[float, float] = (0.4, 1.0)
     jitter: float = 0.2
     classes_weight: float = 0.5
     dense_weight: float = 10.0
     clip: float = 5.0
     held_out: int = 1024
+    rest_share: float = 0.08
     seed: int = 0
 
     def rate_at(self, progress: float) -> float:
@@ -123,7 +126,7 @@ class Distillation:
         self.held_out, self.train = order[:held_out].sort().values, order[held_out:].sort().values
         pooled, mean, deviation = self._statistics()
         self.deviation = deviation.to(device).clamp_min(1e-3)
-        self.chances = self._chances(pooled[self.train])
+        self.chances, self.shares = self._chances(pooled[self.train])
         self.student = Student(len(vocabulary), mean, deviation)
         self.student.to(device).to(memory_format=torch.channels_last)
         self.average = AveragedModel(self.student.network, multi_avg_fn=self._average, use_buffers=True)
@@ -211,13 +214,17 @@ class Distillation:
         mean = pooled.mean(0)
         return pooled, mean, (squares.mean(0) - mean**2).clamp_min(0).sqrt()
 
-    def _chances(self, pooled: Tensor) -> Tensor:
-        """How often each photo is drawn: so that the groups come about equally often, whatever the pool's mix."""
+    def _chances(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """How often each photo is drawn, and the share of each group among what is drawn.
+
+        The groups come about equally often, whatever the pool's mix.
+        """
         with torch.no_grad():
             answers = self.head.cpu()(pooled).softmax(1) @ self.table.cpu()
         self.head.to(self.device)
         correction = (1 / len(self.vocabulary) / answers.mean(0).clamp_min(1e-6)).clamp(0.2, 5)
-        return answers @ correction
+        chances = answers @ correction
+        return chances, (chances / chances.sum()) @ answers
 
     def state(self) -> dict[str, Any]:
         """Everything a later run needs to go on from here."""
@@ -244,16 +251,30 @@ class Distillation:
         torch.save(self.state(), part)
         part.replace(path)
 
+    def finished(self) -> nn.Module:
+        """A copy of the averaged network as it is shipped: in float16's precision, the rest as likely as expected.
+
+        The group for the rest is moved from its share in training to `rest_share` by Bayes' rule (Saerens 2002).
+        """
+        network = cast(torchvision.models.ResNet, copy.deepcopy(self.average.module)).eval()
+        rest = self.vocabulary.rest
+        with torch.no_grad():
+            if rest is not None:
+                network.fc.bias[rest] += math.log(self.recipe.rest_share / self.shares[rest].item())
+            for tensor in network.state_dict().values():
+                if tensor.is_floating_point():
+                    tensor.copy_(tensor.half())
+        return network
+
     @torch.inference_mode()
-    def held_out_logits(self, size: int) -> tuple[Tensor, Tensor]:
-        """The averaged network's logits and the teacher's group probabilities on the held-out photos."""
-        self.average.eval()
+    def held_out_logits(self, network: nn.Module, size: int) -> tuple[Tensor, Tensor]:
+        """A network's logits and the teacher's group probabilities on the held-out photos, both (N, groups)."""
         logits, wanted = [], []
         for part in self.held_out.split(64):
             pixels, features = self._photos(part)
             whole = torch.tensor([0.0, 0.0, 1.0, 1.0], device=self.device).expand(len(part), 4)
             with autocast(self.device):
-                logits.append(self.average(standardise(targets.crop(pixels, whole, size) / 255)).float())
+                logits.append(network(standardise(targets.crop(pixels, whole, size) / 255)).float())
             wanted.append(self.head(features.mean((1, 2))).softmax(1) @ self.table)
         return torch.cat(logits).cpu(), torch.cat(wanted).cpu()
 

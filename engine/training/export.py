@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -88,12 +87,3 @@ def export(
         part = path.with_name(path.name + ".part")
         part.write_bytes(data)
         part.replace(path)
-
-
-def half_precision(network: nn.Module) -> nn.Module:
-    """Round a network's weights to float16 in place, so that what is measured is what is shipped."""
-    with torch.no_grad():
-        for tensor in [*network.parameters(), *network.buffers()]:
-            if tensor.is_floating_point():
-                tensor.copy_(tensor.half().to(tensor.dtype))
-    return network

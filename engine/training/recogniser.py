@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     span.add_argument("--samples", type=int, help="train on this many random crops")
     span.add_argument("--minutes", type=float, help="train for this long")
     parser.add_argument("--phases", nargs="+", metavar="SHARE:SIZE", help="input sides, e.g. 0:96 0.3:128 0.8:160")
-    parser.add_argument("--size", type=int, choices=SIZES, default=192, help="the network's default input side")
+    parser.add_argument("--size", type=int, choices=SIZES, default=160, help="the network's default input side")
     parser.add_argument("--batch", type=int, default=default.batch, help="crops per step")
     parser.add_argument("--rate", type=float, default=default.rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=default.seed, help="seed of all randomness")
@@ -97,7 +97,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 def _measure(distillation: Distillation, args: argparse.Namespace, step: Step | None) -> None:
     """Measure on the held-out photos, add a row to the log, and write the network as it is now."""
-    logits, wanted = distillation.held_out_logits(args.size)
+    network = distillation.finished()
+    logits, wanted = distillation.held_out_logits(network, args.size)
     temperature = fit_temperature(logits, wanted)
     best = wanted.argmax(1, keepdim=True)
     ranked = logits.topk(min(3, logits.shape[1])).indices == best
@@ -118,7 +119,7 @@ def _measure(distillation: Distillation, args: argparse.Namespace, step: Step | 
             row = [distillation.seen, minutes, "", "", "", "", ""]
         writer.writerow([*row, round(agreement, 4), round(agreement_top3, 4), round(loss, 4)])
     export(
-        distillation.average.module,
+        network,
         distillation.vocabulary,
         args.out,
         temperature=temperature,

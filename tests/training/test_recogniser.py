@@ -174,9 +174,22 @@ def test_the_held_out_photos_are_not_trained_on(pool: Pool, vocabulary: Path, te
     run = distillation(pool, vocabulary, teacher_path)
     assert len(run.held_out) == 3
     assert sorted([*run.held_out.tolist(), *run.train.tolist()]) == list(range(12))
-    logits, wanted = run.held_out_logits(64)
+    logits, wanted = run.held_out_logits(run.finished(), 64)
     assert logits.shape == wanted.shape == (3, 3)
     torch.testing.assert_close(wanted.sum(1), torch.ones(3))
+
+
+def test_the_finished_network_expects_fewer_photos_of_the_rest(
+    pool: Pool, vocabulary: Path, teacher_path: Path
+) -> None:
+    run = distillation(pool, vocabulary, teacher_path)
+    assert float(run.shares.sum()) == pytest.approx(1, abs=1e-5)
+    before, after = run.average.module.fc.bias, run.finished().fc.bias
+    shift = (after - before).tolist()
+    assert shift[:2] == pytest.approx([0, 0], abs=1e-3)
+    assert shift[2] == pytest.approx(np.log(RECIPE.rest_share / float(run.shares[2])), abs=1e-3)
+    assert all(torch.equal(t, t.half().float()) for t in run.finished().parameters())
+    assert torch.equal(run.average.module.fc.bias, before)  # a copy: training goes on with its own weights
 
 
 def test_the_temperature_undoes_overconfidence() -> None:
