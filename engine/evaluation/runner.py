@@ -242,10 +242,13 @@ def _in_processes(prepare: Prepare, photos: Sequence[str], jobs: int) -> Stream:
         except BrokenProcessPool as error:
             deaths += 1
             if deaths > RESTARTS:
-                raise DataError(
-                    f"Worker processes end again and again, the last near {pending[0]}; "
-                    "is there enough memory for so many jobs?"
-                ) from error
+                raise _dying(pending[0]) from error
+
+
+def _dying(photo: str) -> DataError:
+    return DataError(
+        f"Worker processes end again and again, the last near {photo}; is there enough memory for so many jobs?"
+    )
 
 
 def _with_pool(prepare: Prepare, photos: Sequence[str], jobs: int) -> Stream:
@@ -307,7 +310,7 @@ def _on_ray(prepare: Prepare, photos: Sequence[str], jobs: int, address: str) ->
         resources = ray.cluster_resources()
         count = min(jobs or int(resources.get("CPU", 1)), len(photos))
         gpus = min(1.0, resources.get("GPU", 0) / count)
-        actor = ray.remote(_RayWorker).options(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=-1)
+        actor = ray.remote(_RayWorker).options(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=RESTARTS)
         workers = [actor.remote(prepare) for _ in range(count)]
         yield from _from_actors(ray, workers, photos)
     finally:
@@ -337,6 +340,8 @@ def _from_actors(ray: Any, workers: Sequence[Any], photos: Sequence[str]) -> Str
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
             raise cause if isinstance(cause, ExplorerError) else error from None
+        except ray.exceptions.RayActorError as error:
+            raise _dying(photo) from error
         give(worker)
         yield photo, result
 

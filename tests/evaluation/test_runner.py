@@ -160,6 +160,9 @@ def test_ray_gives_the_same_and_survives_a_killed_worker(tmp_path: Path, monkeyp
     assert not ray.is_initialized()
     with pytest.raises(ModelError, match="not there"):
         run(Lengths(unprepared=True), PHOTOS, jobs=1, ray="")
+    monkeypatch.setattr("engine.evaluation.runner.RESTARTS", 1)
+    with pytest.raises(DataError, match="end again and again"):
+        run(Lengths(kill_at="photo 0"), PHOTOS[:1], jobs=1, ray="")
 
 
 def test_without_ray_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
