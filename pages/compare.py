@@ -138,7 +138,8 @@ def options(choice: Choice) -> None:
 def about(trace: Trace) -> None:
     """Where the weights come from."""
     model = trace.model
-    st.caption(f"{model.title}: {model.weights}. Training data: {model.training or 'not known'}.")
+    training = (model.training or "not known").rstrip(".")
+    st.caption(f"{model.title}: {model.weights}. Training data: {training}.")
 
 
 style()
