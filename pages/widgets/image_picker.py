@@ -12,6 +12,7 @@ from pages.widgets.session import UPLOAD, Choice
 # Photos that scikit-image ships for free use: name -> (file, words).
 SAMPLES = {
     "cat": ("chelsea.png", "Cat"),
+    "motorbike": ("motorcycle_left.png", "Motorbike"),
     "coffee": ("coffee.png", "Coffee"),
     "rocket": ("rocket.jpg", "Rocket"),
     "astronaut": ("astronaut.png", "Astronaut"),
