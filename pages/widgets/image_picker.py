@@ -9,7 +9,8 @@ from engine.images import READABLE, Photo, decode
 from pages.widgets import session
 from pages.widgets.session import UPLOAD, Choice
 
-# Photos that scikit-image ships for free use: name -> (file, words).
+# Photos that come with scikit-image, none is distributed here (the motorbike: Middlebury stereo benchmark, 2014):
+# name -> (file, words).
 SAMPLES = {
     "cat": ("chelsea.png", "Cat"),
     "motorbike": ("motorcycle_left.png", "Motorbike"),
