@@ -19,6 +19,7 @@ from engine.evaluation.runner import run as run_all
 from engine.evaluation.saliency_work import DEFAULT, PRINCIPAL, Preparation, Settings
 from engine.evaluation.summary import PhotoScores, as_csv, as_json, as_text, summarise
 from engine.methods import METHODS
+from engine.models.weights import write_atomically
 
 SCHEMA = 1
 JOURNAL = ".journal.jsonl"
@@ -173,13 +174,10 @@ def _versions() -> dict[str, str]:
 
 
 def _write(path: Path, content: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(content, encoding="utf-8")
-        part.replace(path)
+        write_atomically(path, content.encode("utf-8"))
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise DataError(f"The file {path.name} cannot be written; is the disk full?") from error
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +24,7 @@ from engine.layers import find
 from engine.maps import WHOLE, Extent
 from engine.methods import Method, method
 from engine.models.model import Model
+from engine.models.weights import write_atomically
 from engine.render import enlarge
 from engine.scores import Truth
 from engine.trace import Trace
@@ -230,15 +230,11 @@ def _plain(value: float) -> float | None:
 
 
 def _save(path: Path, maps: Mapping[str, Values]) -> None:
-    """Write atomically: a reader, or a run that resumes, never meets half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write whole or not at all: a reader, or a run that resumes, never meets half a file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **maps)  # type: ignore[arg-type]
     try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, **maps)  # type: ignore[arg-type]
-        part.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
     except OSError as error:
         raise QuestionError(f"The maps cannot be written to {path.parent.name}; is the disk full?") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
