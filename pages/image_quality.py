@@ -11,6 +11,7 @@ from engine.quality import STRIDES, QualityResult
 from engine.quality_screen import likeness, opinion, passes
 from pages.widgets import session
 from pages.widgets.map_panel import map_panel
+from pages.widgets.picture import picture
 from pages.widgets.quality_dial import quality_dial
 from pages.widgets.quality_lab import lab
 from pages.widgets.quality_panels import ANY_Q, FIRST_Q, figure, panels
@@ -175,7 +176,7 @@ def beside(given: Judged) -> None:
                 st.caption("Not used: see above.")
             else:
                 width, height = photo.size
-                st.image(thumbnail(photo), f"{words}, {width} × {height}", alt=words)
+                picture(thumbnail(photo), f"{words}, {width} × {height}", words)
 
 
 def about(result: QualityResult) -> None:

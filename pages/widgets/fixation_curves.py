@@ -33,6 +33,7 @@ from pages.widgets import fixation_state, session
 from pages.widgets.fixation_scores import BEST, REFERENCE, look_of, score_columns
 from pages.widgets.fixation_state import ROWS, Looking
 from pages.widgets.fixation_study import Study
+from pages.widgets.picture import picture
 
 T = TypeVar("T")
 
@@ -260,7 +261,7 @@ def _strip(levels: Sequence[Level], damage: Degradation, row: str) -> None:
     with st.container(horizontal=True):
         for level in levels:
             found, amount = level.maps[row], f"{damage.symbol} = {level.amount:g}"
-            picture = encode_jpeg(overlay(level.photo, found.values, extent=found.extent))
+            overlaid = encode_jpeg(overlay(level.photo, found.values, extent=found.extent))
             said = f"{level.answer}, {level.probability:.0%}"
             alt = f"{ROWS[row]} at {amount}, where the network said {said}"
-            st.image(picture, width=150, caption=f"{amount}: {said}", alt=alt)
+            picture(overlaid, f"{amount}: {said}", alt, 150)
