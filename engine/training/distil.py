@@ -39,7 +39,8 @@ class Recipe:
     The run ends after `samples` crops or after `minutes` of training, whichever is given; both schedules
     run over that span. phases: (share of the run at which it begins, input side). held_out: photos kept
     for measuring and for the temperature. rest_share: how many of the photos that people bring are expected
-    to belong to no named group; the pool may hold more.
+    to belong to no named group; the pool may hold more. favour: how many times as often as the others the
+    pool's favoured photos are drawn.
     """
 
     samples: int | None = None
@@ -57,6 +58,7 @@ class Recipe:
     clip: float = 5.0
     held_out: int = 1024
     rest_share: float = 0.08
+    favour: float = 3.0
     seed: int = 0
 
     def rate_at(self, progress: float) -> float:
@@ -126,7 +128,9 @@ class Distillation:
         self.held_out, self.train = order[:held_out].sort().values, order[held_out:].sort().values
         pooled, mean, deviation = self._statistics()
         self.deviation = deviation.to(device).clamp_min(1e-3)
-        self.chances, self.shares = self._chances(pooled[self.train])
+        favoured = self.train >= len(pool) - pool.favoured
+        self.favoured = int(favoured.sum())
+        self.chances, self.shares = self._chances(pooled[self.train], favoured)
         self.student = Student(len(vocabulary), mean, deviation)
         self.student.to(device).to(memory_format=torch.channels_last)
         self.average = AveragedModel(self.student.network, multi_avg_fn=self._average, use_buffers=True)
@@ -214,7 +218,7 @@ class Distillation:
         mean = pooled.mean(0)
         return pooled, mean, (squares.mean(0) - mean**2).clamp_min(0).sqrt()
 
-    def _chances(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+    def _chances(self, pooled: Tensor, favoured: Tensor) -> tuple[Tensor, Tensor]:
         """How often each photo is drawn, and the share of each group among what is drawn.
 
         The groups come about equally often, whatever the pool's mix.
@@ -223,8 +227,16 @@ class Distillation:
             answers = self.head.cpu()(pooled).softmax(1) @ self.table.cpu()
         self.head.to(self.device)
         correction = (1 / len(self.vocabulary) / answers.mean(0).clamp_min(1e-6)).clamp(0.2, 5)
-        chances = answers @ correction
+        chances = answers @ correction * (1 + (self.recipe.favour - 1) * favoured)
         return chances, (chances / chances.sum()) @ answers
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begin with a trained network's weights instead of random ones; the training-time heads stay random.
+
+        Raises RuntimeError where they belong to another network or vocabulary.
+        """
+        for network in (self.student.network, self.average.module):
+            network.load_state_dict({name: tensor.to(self.device) for name, tensor in weights.items()})
 
     def state(self) -> dict[str, Any]:
         """Everything a later run needs to go on from here."""

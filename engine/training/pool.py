@@ -37,11 +37,13 @@ class Pool:
     """Decoded photos and what the teacher saw in them.
 
     pixels: uint8 (N, side, side, 3), the whole photo resized to a square. features: float16
-    (N, 7, 7, 1280), the teacher's last feature map of the whole photo at 224 x 224.
+    (N, 7, 7, 1280), the teacher's last feature map of the whole photo at 224 x 224. favoured: that many
+    of the last photos are of the kind that the network will meet, and are shown more often.
     """
 
     pixels: NDArray[np.uint8]
     features: NDArray[np.float16]
+    favoured: int = 0
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -90,13 +92,15 @@ def build_pool(
     side: int = 160,
     device: torch.device | None = None,
     progress: Progress | None = None,
+    favoured: Sequence[str | Path] = (),
 ) -> Pool:
     """Decode every photo and run the teacher over it once, or go on where an earlier run stopped.
 
     The work is redone where the photos, the teacher or the side differ from the earlier run's.
     Raises DataError for unusable sources, WeightsError for an unusable teacher.
     """
-    listed = list(photos(sources))
+    often = list(photos(favoured))
+    listed = [*photos(sources), *often]
     digest = hashlib.sha256(Path(teacher_path).read_bytes() if Path(teacher_path).is_file() else b"")
     digest.update("\n".join(name for name, _ in listed).encode())
     key = {"photos": len(listed), "side": side, "digest": digest.hexdigest()}
@@ -126,7 +130,7 @@ def build_pool(
                     record.write_text(json.dumps(key | {"done": stop}))
                 if progress:
                     progress(stop, len(listed))
-    return Pool(pixels, features)
+    return Pool(pixels, features, len(often))
 
 
 def _views(item: tuple[str, Read], side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -6,12 +6,15 @@ import argparse
 import contextlib
 import csv
 import ctypes
+import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from engine.errors import DataError
 from engine.training.distil import Distillation, Recipe, Step
@@ -32,6 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("--teacher", type=Path, required=True, help="MobileNetV2 weights, safetensors")
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="zip files or folders of photos")
+    parser.add_argument("--favour", type=Path, nargs="+", default=(), help="more photos, drawn three times as often")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="go on from these weights (safetensors)")
     parser.add_argument("--vocabulary", type=Path, required=True, help="CSV of groups and ImageNet indices")
     parser.add_argument("--out", type=Path, required=True, help="OUT.safetensors and OUT.json are written")
     parser.add_argument("--work", type=Path, default=Path("build/recogniser"), help="caches, checkpoints, log")
@@ -60,7 +65,8 @@ def run(args: argparse.Namespace) -> None:
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     recipe = _recipe(args)
     vocabulary = load_vocabulary(args.vocabulary)
-    pool = build_pool(args.images, args.teacher, args.work / "pool", args.side, device, _progress("photos"))
+    folder, told = args.work / "pool", _progress("photos")
+    pool = build_pool(args.images, args.teacher, folder, args.side, device, told, args.favour)
     distillation = Distillation(recipe, pool, vocabulary, load_teacher(args.teacher), device)
     checkpoint = args.work / "checkpoint.pt"
     if checkpoint.is_file():
@@ -69,6 +75,8 @@ def run(args: argparse.Namespace) -> None:
         except (RuntimeError, KeyError, ValueError) as error:
             raise DataError(f"{checkpoint} belongs to another recipe: delete it or choose another --work.") from error
         print(f"going on after {distillation.seen} samples", file=sys.stderr)
+    elif args.start:
+        _start(distillation, args.start)
     began, already, measured = time.monotonic(), distillation.seen, time.monotonic()
     for step in distillation.steps():
         _report(step, distillation, (step.seen - already) / (time.monotonic() - began))
@@ -78,6 +86,15 @@ def run(args: argparse.Namespace) -> None:
             measured = time.monotonic()
     distillation.save(checkpoint)
     _measure(distillation, args, None)
+
+
+def _start(distillation: Distillation, path: Path) -> None:
+    try:
+        distillation.start_from(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    except RuntimeError as error:
+        raise DataError(f"{path} holds another network or another vocabulary's answers.") from error
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
@@ -125,18 +142,26 @@ def _measure(distillation: Distillation, args: argparse.Namespace, step: Step | 
         temperature=temperature,
         size=args.size,
         sizes=SIZES,
-        training=_sentences(distillation),
+        training=_sentences(distillation, args.start),
         measured={"held_out_agreement": {"photos": len(wanted), "size": args.size, "top1": round(agreement, 4),
                                          "top3": round(agreement_top3, 4)}},
     )  # fmt: skip
 
 
-def _sentences(distillation: Distillation) -> list[str]:
+def _sentences(distillation: Distillation, start: Path | None) -> list[str]:
     recipe, vocabulary = distillation.recipe, distillation.vocabulary
     phases = ", ".join(f"{size} px from {share:.0%}" for share, size in recipe.phases)
+    earlier: list[str] = []
+    began = "from scratch"
+    if start is not None:
+        card = start.with_suffix(".json")
+        earlier = json.loads(card.read_text("utf-8"))["training"] if card.is_file() else []
+        began = "on, from earlier weights,"
+    favoured = f", {distillation.favoured} of them drawn {recipe.favour:g} times as often" * (distillation.favoured > 0)
     return [
-        f"Trained from scratch on {len(distillation.train)} unlabelled photos of about 160 px, by distillation from "
-        "MobileNetV2 1.0/224.",
+        *earlier,
+        f"Trained {began} on {len(distillation.train)} unlabelled photos of about 160 px{favoured}, by distillation "
+        "from MobileNetV2 1.0/224.",
         f"{distillation.seen} random crops seen ({distillation.progress:.0%} of the schedule), input sides {phases}.",
         f"{len(vocabulary)} answers; the named ones stand for {len(vocabulary.named)} of the 1,000 ImageNet classes.",
         f"AdamW at {recipe.rate:g}, batch {recipe.batch}, half a cosine, averaged weights, seed {recipe.seed}.",

@@ -240,6 +240,37 @@ def test_the_command_goes_on_from_its_checkpoint(
         recogniser.run(arguments(tmp_path, photos, teacher_path, few, "--samples", "16"))
 
 
+def test_favoured_photos_are_drawn_more_often(photos: Path, pool: Pool, vocabulary: Path, teacher_path: Path) -> None:
+    few = Pool(pool.pixels, pool.features, favoured=4)
+    usual, favouring = (distillation(each, vocabulary, teacher_path) for each in (pool, few))
+    last = usual.train >= 8
+    assert favouring.favoured == int(last.sum()) > 0
+    ratio = favouring.chances / usual.chances
+    torch.testing.assert_close(ratio[last], torch.full_like(ratio[last], RECIPE.favour))
+    torch.testing.assert_close(ratio[~last], torch.ones_like(ratio[~last]))
+
+
+def test_the_command_goes_on_from_finished_weights(
+    photos: Path, teacher_path: Path, vocabulary: Path, tmp_path: Path
+) -> None:
+    recogniser.run(arguments(tmp_path, photos, teacher_path, vocabulary, "--samples", "16"))
+    first, again = load_file(tmp_path / "out.safetensors"), tmp_path / "again"
+    more = ("--samples", "4", "--start", str(tmp_path / "out.safetensors"), "--rate", "0", "--favour", str(photos))
+    recogniser.run(arguments(again, photos, teacher_path, vocabulary, *more))
+    state = load_file(again / "out.safetensors")
+    assert torch.equal(state["conv1.weight"], first["conv1.weight"]), "without a rate nothing moves"
+    training = json.loads((again / "out.json").read_text())["training"]
+    assert training[0].startswith("Trained from scratch")
+    assert any("on, from earlier weights" in line and "3 times as often" in line for line in training)
+    two = tmp_path / "two.csv"
+    two.write_text("group,imagenet\nfirst,0-299\nsomething else,*\n", encoding="utf-8")
+    with pytest.raises(DataError, match="another vocabulary"):
+        recogniser.run(arguments(tmp_path / "third", photos, teacher_path, two, *more))
+    with pytest.raises(DataError, match="cannot be read"):
+        more = (*more[:3], str(tmp_path / "absent.safetensors"), *more[4:])
+        recogniser.run(arguments(tmp_path / "fourth", photos, teacher_path, vocabulary, *more))
+
+
 @pytest.mark.parametrize("phases", [["96"], ["0.5:96"], ["0:96", "0.8:160", "0.3:128"], ["0:large"]])
 def test_phases_that_make_no_sense_are_errors(
     phases: list[str], photos: Path, teacher_path: Path, vocabulary: Path, tmp_path: Path
