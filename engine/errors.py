@@ -31,3 +31,7 @@ class QuestionError(ExplorerError):
 
 class DataError(ExplorerError):
     """A data set, fixation file or table cannot be used."""
+
+
+class BundleError(ExplorerError):
+    """A bundle that someone saved cannot be opened."""

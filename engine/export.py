@@ -1,11 +1,8 @@
-"""What was seen, as files: overlays (PNG), maps (NPZ) and a manifest (JSON), in a folder or one zip."""
+"""What was seen, as files in a folder: overlays (PNG), maps (NPZ) and a manifest (JSON)."""
 
-import io
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import render
+from engine.bundle import npz, software
 from engine.errors import ExplorerError
 from engine.images import Photo
 from engine.maps import WHOLE, Extent, Map
@@ -22,8 +20,6 @@ from engine.trace import Trace
 
 FORMAT = 1
 """Raised whenever a manifest's meaning changes."""
-
-_VERSIONS = ("expectancy-explorer", "torch", "torchvision", "numpy", "pillow")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +41,40 @@ def sheets(trace: Trace, maps: Iterable[Map]) -> list[Sheet]:
     for item in maps:
         asked = method(item.method)
         words = {"P": trace.answer.names[item.fact], "Q": trace.answer.names[item.foil]}
-        facts = {
-            "method": item.method,
-            "question": asked.asks.format(**words),
-            "layer": item.layer,
-            "fact": {"index": item.fact, "name": words["P"]},
-            "foil": {"index": item.foil, "name": words["Q"]},
-            "options": dict(item.options),
-            "notes": list(item.notes),
-            "positive_share": round(item.positive_share, 6),
-            "extent": item.extent,
-        }
         meaning = (asked.for_.format(**words), asked.against.format(**words))
-        found.append(Sheet(item.method, item.values, item.signed, meaning, facts, extent=item.extent))
+        found.append(Sheet(item.method, item.values, item.signed, meaning, map_facts(trace, item), extent=item.extent))
     return found
+
+
+def map_facts(trace: Trace, item: Map) -> dict[str, Any]:
+    """What a manifest says of one map."""
+    words = {"P": trace.answer.names[item.fact], "Q": trace.answer.names[item.foil]}
+    return {
+        "method": item.method,
+        "question": method(item.method).asks.format(**words),
+        "layer": item.layer,
+        "fact": {"index": item.fact, "name": words["P"]},
+        "foil": {"index": item.foil, "name": words["Q"]},
+        "options": dict(item.options),
+        "notes": list(item.notes),
+        "positive_share": round(item.positive_share, 6),
+        "extent": item.extent,
+    }
+
+
+def pass_facts(trace: Trace) -> dict[str, Any]:
+    """What a manifest says of the network and its answer."""
+    return {
+        "model": {
+            "name": trace.model.name,
+            "key": trace.model.key,
+            "weights": trace.model.weights,
+            "input_size": trace.size,
+        },
+        "answer": [
+            {"index": index, "name": name, "probability": round(p, 6)} for index, name, p in trace.answer.top(5)
+        ],
+    }
 
 
 def contents(photo: Photo, pages: Iterable[Sheet], trace: Trace | None = None) -> dict[str, bytes]:
@@ -66,9 +82,11 @@ def contents(photo: Photo, pages: Iterable[Sheet], trace: Trace | None = None) -
     pages = list(pages)
     files = {"photo.png": render.png(photo.pixels)}
     for sheet in pages:
-        picture = render.picture(photo.pixels, sheet.values, signed=sheet.signed, words=sheet.words, top=sheet.top)
+        picture = render.picture(
+            photo.pixels, sheet.values, signed=sheet.signed, words=sheet.words, top=sheet.top, extent=sheet.extent
+        )
         files[f"{sheet.name}.png"] = render.png(picture)
-    files["maps.npz"] = npz({sheet.name: sheet.values for sheet in pages})
+    files["maps.npz"] = npz({sheet.name.replace("-", "_"): sheet.values for sheet in pages})
     files["manifest.json"] = json.dumps(manifest(photo, pages, trace), indent=2, ensure_ascii=False).encode()
     return files
 
@@ -80,34 +98,10 @@ def manifest(photo: Photo, pages: Iterable[Sheet], trace: Trace | None = None) -
         "photo": {"digest": photo.digest, "width": photo.size[0], "height": photo.size[1], "note": photo.note},
     }
     if trace is not None:
-        described["model"] = {
-            "name": trace.model.name,
-            "key": trace.model.key,
-            "weights": trace.model.weights,
-            "input_size": trace.size,
-        }
-        described["answer"] = [
-            {"index": index, "name": name, "probability": round(p, 6)} for index, name, p in trace.answer.top(5)
-        ]
+        described |= pass_facts(trace)
     described["maps"] = [dict(sheet.facts, file=f"{sheet.name}.png") for sheet in pages]
-    described["versions"] = {package: version(package) for package in _VERSIONS}
+    described["versions"] = software()
     return described
-
-
-def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays as a compressed .npz file's content."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **{name.replace("-", "_"): v for name, v in arrays.items()})
-    return buffer.getvalue()
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """Files as one zip, with fixed times, so that equal content gives equal bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> None:

@@ -32,7 +32,7 @@ def read_map(content: bytes, size: tuple[int, int], name: str = "") -> NDArray[n
     if len(content) > MAX_BYTES:
         raise DataError(f"{title} is larger than {MAX_BYTES // 2**20} MB; give a smaller one.")
     if content[:6] == b"\x93NUMPY":
-        values = _array(content, title)
+        values = read_array(content, title)
     elif content[:4] == b"PK\x03\x04":
         values = _only(content, title)
     else:
@@ -65,7 +65,7 @@ def _checked(values: np.ndarray, size: tuple[int, int], title: str) -> NDArray[n
     return np.ascontiguousarray(made / top, np.float32)
 
 
-def _array(content: bytes, title: str) -> np.ndarray:
+def read_array(content: bytes, title: str) -> np.ndarray:
     """An array, after a look at its header: nothing larger than its file is ever made."""
     file = io.BytesIO(content)
     try:
@@ -89,7 +89,7 @@ def _only(content: bytes, title: str) -> np.ndarray:
             arrays = {}
             for entry in members:
                 with archive.open(entry) as member:
-                    found = np.squeeze(_array(member.read(MAX_BYTES), title))
+                    found = np.squeeze(read_array(member.read(MAX_BYTES), title))
                 if found.ndim == 2:
                     arrays[entry.filename.removesuffix(".npy")] = found
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:

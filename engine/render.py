@@ -1,10 +1,11 @@
 """Maps as pictures: enlarging, colours, overlays and legends.
 
 Colours are given by a few anchors and interpolated. Positive maps use a perceptual sequential scale (Viridis or
-Inferno, by van der Walt and Smith), signed maps a diverging one that colour-blind people can read (RdBu, Brewer).
+Inferno, by van der Walt and Smith), signed maps a diverging one that colour-blind people can read (RdBu, Brewer), whose
+negative side is hatched too, so that no sign is told by colour alone.
 """
 
-from typing import Literal
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,16 +69,31 @@ def overlay(
     """The photo, uint8 (H, W, 3), in grey under its map, uint8 (H, W, 3).
 
     The map's colour covers the photo the more, the stronger the evidence. `top` is the value at the end of the
-    scale (None: the map's own largest); `signed` shows both signs, else only the positive part.
+    scale (None: the map's own largest); `signed` shows both signs, the negative one hatched, else only the positive
+    part.
     """
     height, width = photo.shape[:2]
     large = enlarge(values, width, height, extent)
     end = largest(values, signed) if top is None else top
     strength = np.clip(large / end if end > 0 else np.zeros_like(large), -1.0 if signed else 0.0, 1.0)
-    colours = colour((strength + 1) / 2, "diverging") if signed else colour(strength, SEQUENTIAL)
+    colours = shades(strength, signed, max(6, width // 60))
     grey = np.asarray(Image.fromarray(photo).convert("L"), dtype=np.float32)[..., None] * 0.8
     cover = (opacity * np.sqrt(np.abs(strength)))[..., None]
     return np.rint(grey * (1 - cover) + colours * cover).astype(np.uint8)
+
+
+def shades(strength: NDArray[np.floating], signed: bool, period: int = 6) -> Pixels:
+    """Strengths (h, w), -1 to 1 where `signed`, else 0 to 1, as the colours of a map, uint8 (h, w, 3).
+
+    Negative ones are hatched by lines that come every `period` pixels.
+    """
+    if not signed:
+        return colour(strength, SEQUENTIAL)
+    colours = colour((strength + 1) / 2, "diverging")
+    rows, columns = np.indices(strength.shape)
+    lines = (strength < 0) & ((rows + columns) % period < 0.3 * period)
+    colours[lines] += ((255 - colours[lines]) * 0.4).astype(np.uint8)
+    return colours
 
 
 def largest(values: NDArray[np.float32], signed: bool) -> float:
@@ -87,15 +103,18 @@ def largest(values: NDArray[np.float32], signed: bool) -> float:
 
 def legend(width: int, top: float, signed: bool, words: tuple[str, str]) -> Pixels:
     """A colour bar with its numbers and words, uint8 (34, width, 3)."""
-    scale: Literal["diverging", "inferno"] = "diverging" if signed else "inferno"
     image = Image.new("RGB", (width, LEGEND_HEIGHT), "white")
-    bar = colour(np.tile(np.linspace(0, 1, width, dtype=np.float32), (10, 1)), scale)
-    image.paste(Image.fromarray(bar), (0, 0))
+    image.paste(Image.fromarray(scale_bar(width, signed)), (0, 0))
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
     low = f"−{top:.3g} {words[1]}" if signed else "0"
     draw.text((2, 14), low, "black", font)
     draw.text((width - 2, 14), f"{words[0]} {top:.3g}", "black", font, anchor="ra")
     return np.asarray(image)
+
+
+def scale_bar(width: int, signed: bool) -> Pixels:
+    """The colours of a scale from its lower end to its upper, uint8 (10, width, 3)."""
+    return shades(np.tile(np.linspace(-1 if signed else 0, 1, width, dtype=np.float32), (10, 1)), signed)
 
 
 def picture(
@@ -115,8 +134,6 @@ def picture(
 
 def png(pixels: Pixels) -> bytes:
     """The picture as a PNG file's content."""
-    from io import BytesIO
-
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

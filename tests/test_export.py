@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine import Engine, render
+from engine.archive import pack
 from engine.errors import ExplorerError
-from engine.export import contents, sheets, write, zipped
+from engine.export import contents, sheets, write
 from engine.images import Photo, decode
 
 
@@ -31,7 +32,7 @@ def files(photo: Photo) -> dict[str, bytes]:
 
 
 def test_the_zip_holds_the_photo_bit_for_bit_and_the_raw_maps(photo: Photo, files: dict[str, bytes]) -> None:
-    with zipfile.ZipFile(io.BytesIO(zipped(files))) as archive:
+    with zipfile.ZipFile(io.BytesIO(pack(files))) as archive:
         assert np.array_equal(np.asarray(Image.open(archive.open("photo.png"))), photo.pixels)
         manifest = json.loads(archive.read("manifest.json"))
         with np.load(io.BytesIO(archive.read("maps.npz"))) as maps:
@@ -42,7 +43,7 @@ def test_the_zip_holds_the_photo_bit_for_bit_and_the_raw_maps(photo: Photo, file
 
 
 def test_equal_content_gives_equal_bytes(files: dict[str, bytes]) -> None:
-    assert zipped(files) == zipped(dict(files))
+    assert pack(files) == pack(dict(files))
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import streamlit as st
 
 from engine import Map, Trace, method
+from engine.archive import pack
+from engine.bundle import npz
 from engine.errors import ExplorerError
-from engine.export import Sheet, contents, npz, sheets, zipped
+from engine.export import Sheet, contents, sheets
 from engine.images import Photo
 from pages.widgets import session
 from pages.widgets.map_panel import MARKED_Q
@@ -23,7 +25,7 @@ def downloads(choice: Choice, photo: Photo, trace: Trace, fact: int, foil: int) 
         )  # fmt: skip
         st.download_button(
             "Everything (ZIP)",
-            lambda: zipped(contents(photo, _sheets(choice, photo, trace, fact, foil), trace)),
+            lambda: pack(contents(photo, _sheets(choice, photo, trace, fact, foil), trace)),
             "expectancy.zip", "application/zip", on_click="ignore", icon=":material/folder_zip:",
             help="The photo, every panel as a picture, the raw maps, and a manifest with all settings",
         )  # fmt: skip
