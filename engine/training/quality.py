@@ -34,9 +34,11 @@ from engine.training.quality_export import export
 from engine.training.quality_loop import Labelled, Recipe, Source, train
 
 RECIPES: dict[Kind, Recipe] = {
-    "full-reference": Recipe("full-reference", steps=5000, pictures=16, patches=8, pristine=0.06, naming=0.1),
+    "full-reference": Recipe("full-reference", steps=9000, pictures=16, patches=8, pristine=0.06, naming=0.1),
+    # Much damage cannot be seen without the reference (a shifted mean, say). What looks intact must more often be
+    # so than not, or the median that the loss seeks lies far below 1.
     "no-reference": Recipe(
-        "no-reference", steps=8000, pictures=32, patches=4, pristine=0.15, patchwise=0.5, naming=0.5
+        "no-reference", steps=14000, pictures=32, patches=4, pristine=0.35, patchwise=0.5, naming=0.5
     ),
 }
 
@@ -71,7 +73,8 @@ def run(args: argparse.Namespace) -> None:
         _train("full-reference", sources, args, device)
     if args.only != "full-reference":
         teacher = _teacher(args.out, device)
-        _train("no-reference", sources, args, device, teacher)
+        few, many = sources  # 19 contents are soon known by heart
+        _train("no-reference", [many, many, many, few], args, device, teacher)
 
 
 def _kodak(folder: Path, work: Path, opinions: Opinions) -> Labelled:
