@@ -204,7 +204,7 @@ def _bundle(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
         raise ValueError("pictures")
     own = {role: File(_text(name, 200), files[f"files/{role}"]) for role, name in manifest["files"].items()}
     maps = {
-        name: RawMap(dict(_arrays(files[f"maps/{name}.npz"], name)), dict(facts))
+        name: RawMap(dict(_arrays(files[f"maps/{name}.npz"], f"The map {name}")), dict(facts))
         for name, facts in manifest["maps"].items()
     }
     place = Place(_text(manifest["page"], 40), _texts(manifest["state"]), brought, own)
@@ -227,9 +227,9 @@ def _photo(told: Mapping[str, Any], files: Mapping[str, bytes], opened: dict[str
     return replace(photo, name=told["name"], note=note)
 
 
-def _arrays(content: bytes, name: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    for entry, data in archive.unpack(content, lambda _: 64 * _MEGABYTE, name).items():
-        values = read_array(data, name)
+def _arrays(content: bytes, title: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    for entry, data in archive.unpack(content, lambda _: 64 * _MEGABYTE, title).items():
+        values = read_array(data, title)
         if values.dtype != np.dtype("<f4") or values.ndim != 2 or not np.isfinite(values).all():
             raise ValueError("map")
         values.flags.writeable = False

@@ -113,8 +113,12 @@ def alt_text(title: str, name: str, values: NDArray[np.float32]) -> str:
 
 def number(value: float) -> str:
     """Three significant digits, with a true minus."""
-    text = "0" if value == 0 else f"{value:.1e}" if not 1e-4 <= abs(value) < 1e5 else f"{float(f'{value:.3g}'):.15g}"
-    return text.replace("-", "−")
+    if value == 0:
+        return "0"
+    if 1e-4 <= abs(value) < 1e5:
+        return f"{float(f'{value:.3g}'):.15g}".replace("-", "−")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", "−")
 
 
 def _place(values: NDArray[np.float32], index: int) -> str:
