@@ -22,7 +22,7 @@ Q, and *keeps it above Q* where it is above.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.errors import ImageError, QuestionError, WeightsError
-from engine.models.quality_networks import CELLS, KINDS, PATCH, Kind, PatchQualityNetwork
+from engine.models.quality_networks import CELLS, DISTORTIONS, KINDS, PATCH, Kind, PatchQualityNetwork
 from engine.models.weights import fit, read, sha256
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -48,7 +48,7 @@ MOS_AT_ONE = 9.0
 """An opinion score of TID2013 is this many times the score here, 0 to 9."""
 
 _CELL = PATCH // CELLS  # pixels a cell of a patch's map stands for
-_BATCH = 256  # patches at a time; with it memory does not grow with the picture
+_BLOCK = 24  # rows and columns of patches at a time; with it memory does not grow with the picture
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -158,7 +158,7 @@ def load(kind: Kind, device: torch.device | str | None = None, folder: Path = AS
         raise WeightsError(f"The card {path.stem}.json of the quality network is missing or damaged.") from error
     if not path.is_file() or sha256(path) != card.get("sha256"):
         raise WeightsError(f"The weights {path.name} are missing or not those of the card; install the app again.")
-    module = PatchQualityNetwork(kind, tuple(card["widths"]), fold=card.get("fold", 1))
+    module = PatchQualityNetwork(kind, tuple(card["widths"]))
     fit(module, read(path), path.name)
     return wrap(module, card, device)
 
@@ -182,31 +182,34 @@ def assess(
     """Judge a picture, uint8 (H, W, 3), against its reference of the same shape where the network takes one.
 
     `stride` in pixels between patches, 4, 8, 16 or 32: finer maps cost the square. The last patches reach past
-    the right and lower edge, where the picture is mirrored, so that pictures of any size are judged whole. Patches
-    are taken in batches: memory stays bounded up to the largest pictures. `progress` is told the share done.
+    the right and lower edge, where the picture is mirrored, so that pictures of any size are judged whole. Blocks of
+    patches are taken one after the other: besides the answers, memory stays bounded up to the largest pictures.
+    `progress` is told the share done, and may raise to stop.
 
     Raises ImageError for a pair of different sizes or not the right number of pictures, QuestionError for a stride.
     """
     _check(network, pixels, reference, stride)
-    tilings = [_tiling(picture, stride) for picture in (pixels, reference) if picture is not None]
-    rows, columns = tilings[0].shape[:2]
-    answers = []
-    for first in range(0, rows * columns, _BATCH):
-        answers.append(_answer(network, tilings, np.arange(first, min(first + _BATCH, rows * columns))))
-        if progress:
-            progress(min(1.0, (first + _BATCH) / (rows * columns)))
-    scores, weights, names, maps = (np.concatenate(parts) for parts in zip(*answers, strict=True))
-    weights = weights / weights.sum()
-    score = float((scores * weights).sum())
-    maps = maps + np.float32(network.module.bias - score)
     height, width = pixels.shape[:2]
+    rows, columns = (max(0, math.ceil((side - PATCH) / stride)) + 1 for side in (height, width))
+    scores, weights = np.empty((2, rows, columns), np.float32)
+    maps = np.empty((rows, columns, CELLS, CELLS), np.float32)
+    names = np.zeros(DISTORTIONS, np.float32)
+    for place in _blocks(rows, columns):
+        pictures = [_cut(picture, place, stride) for picture in (pixels, reference) if picture is not None]
+        scores[place], weights[place], likely, maps[place] = _answer(network, pictures, stride)
+        names += likely
+        if progress:
+            progress((place[0].start * columns + (place[0].stop - place[0].start) * place[1].stop) / (rows * columns))
+    names /= weights.sum()
+    weights /= weights.sum()
+    score = float((scores * weights).sum())
+    maps += np.float32(network.module.bias - score)
     y, x = np.divmod(np.arange(rows * columns), columns)
     centres = np.stack([x, y], 1).astype(np.float32) * stride + PATCH / 2
-    shape = (rows, columns, CELLS, CELLS)
-    each = scores[:, None, None]
+    each = scores[..., None, None]
 
     def blend(values: Floats) -> Floats:
-        return _blend(values.reshape(shape), stride, (height, width))
+        return _blend(values, stride, (height, width))
 
     return QualityResult(
         network.kind,
@@ -214,12 +217,15 @@ def assess(
         (width, height),
         stride,
         min(stride, _CELL),
-        Patches(rows, columns, *(_frozen(part) for part in (centres, scores, weights, maps))),
+        Patches(
+            rows, columns, _frozen(centres), _frozen(scores.ravel()), _frozen(weights.ravel()),
+            _frozen(maps.reshape(-1, CELLS, CELLS)),
+        ),
         blend(np.broadcast_to(each, maps.shape)),
         blend(maps),
         blend(each * maps),
-        _frozen((names * weights[:, None]).sum(0)),
-    )
+        _frozen(names),
+    )  # fmt: skip
 
 
 def patch_maps(result: QualityResult, foil: float) -> Floats:
@@ -253,30 +259,39 @@ def _check(network: QualityNetwork, pixels: Pixels, reference: Pixels | None, st
         )
 
 
-def _tiling(picture: Pixels, stride: int) -> NDArray[np.uint8]:
-    """All patches (rows, columns, 3, 32, 32) as a view; only a picture that they overshoot is copied."""
-    overshoot = [max(0, math.ceil((side - PATCH) / stride)) * stride + PATCH - side for side in picture.shape[:2]]
-    if any(overshoot):
-        picture = np.pad(picture, [(0, overshoot[0]), (0, overshoot[1]), (0, 0)], mode="symmetric")
-    return np.lib.stride_tricks.sliding_window_view(picture, (PATCH, PATCH), (0, 1))[::stride, ::stride]
+def _blocks(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of patches, cut into blocks of about one size; narrow pictures have longer ones."""
+    down = min(rows, _BLOCK)
+    across = max(1, _BLOCK**2 // down)
+    for top in range(0, rows, down):
+        for left in range(0, columns, across):
+            yield slice(top, min(rows, top + down)), slice(left, min(columns, left + across))
 
 
-def _answer(
-    network: QualityNetwork, tilings: list[NDArray[np.uint8]], places: NDArray[np.intp]
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Scores (n,), weights (n,), distortion probabilities (n, 25) and score maps (n, 4, 4) of some patches."""
-    y, x = np.divmod(places, tilings[0].shape[1])
+def _cut(picture: Pixels, place: tuple[slice, slice], stride: int) -> Pixels:
+    """The pixels under a block of patches; beyond its right and lower edge the picture is mirrored."""
+    lines = []
+    for side, patches in zip(picture.shape[:2], place, strict=True):
+        at = np.arange(patches.start * stride, (patches.stop - 1) * stride + PATCH) % (2 * side)
+        lines.append(np.minimum(at, 2 * side - 1 - at))
+    return picture[np.ix_(*lines)]
+
+
+def _answer(network: QualityNetwork, pictures: Sequence[Pixels], stride: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Of a block of patches: scores and weights (rows, columns), the weighted sum (25,) of the probabilities of
+    distortions, and score maps (rows, columns, 4, 4)."""
+    rows, columns = ((side - PATCH) // stride + 1 for side in pictures[0].shape[:2])
     with torch.inference_mode():
         batch = [
-            torch.from_numpy(tiling[y, x])
-            .to(network.device, torch.float32)
-            .contiguous(memory_format=torch.channels_last)
-            for tiling in tilings
+            torch.from_numpy(picture).to(network.device).permute(2, 0, 1)[None].to(torch.float32)
+            for picture in pictures
         ]
-        answer = network.module(*batch)
+        answer = network.module.overlapping(batch[0], batch[1] if len(batch) > 1 else None, stride)
+        likely = (answer.distortions.softmax(1) * answer.weights[:, None]).sum(0)
         maps = network.module.score_map(answer.activations)
-        parts = (answer.scores, answer.weights, answer.distortions.softmax(1), maps)
-        return tuple(part.float().cpu().numpy() for part in parts)  # type: ignore[return-value]
+        parts = [part.float().cpu().numpy() for part in (answer.scores, answer.weights, likely, maps)]
+    scores, weights = (part.reshape(rows, columns) for part in parts[:2])
+    return scores, weights, parts[2], parts[3].reshape(rows, columns, CELLS, CELLS)
 
 
 def _blend(maps: Floats, stride: int, size: tuple[int, int]) -> Floats:

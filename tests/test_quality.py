@@ -80,13 +80,33 @@ def test_two_fields_give_the_blend_of_any_foils_signed_maps(network: quality.Qua
     assert np.array_equal(result.map(foil, signed=False), np.maximum(result.map(foil), 0))
 
 
-def test_batched_equals_a_patch_at_a_time(network: quality.QualityNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stride", quality.STRIDES)
+def test_patches_that_share_work_equal_patches_alone(network: quality.QualityNetwork, stride: int) -> None:
+    """Of a picture whose last patches reach past its edges, by the network's plain forward pass."""
+    pictures = [p[:101, :147] for p in pair(network) if p is not None]
+    result = quality.assess(network, *pictures, stride=stride)
+    module, patches = network.module, result.patches
+    mirrored = [np.pad(p, [(0, PATCH), (0, PATCH), (0, 0)], mode="symmetric") for p in pictures]
+    corners = patches.centres.astype(int) - PATCH // 2
+    with torch.inference_mode():
+        stacks = [np.stack([p[y : y + PATCH, x : x + PATCH] for x, y in corners]) for p in mirrored]
+        alone = module(*(torch.from_numpy(stack).permute(0, 3, 1, 2).float() for stack in stacks))
+    score = float((alone.scores * alone.weights).sum() / alone.weights.sum())
+    np.testing.assert_allclose(patches.scores, alone.scores, atol=1e-5)
+    np.testing.assert_allclose(patches.weights, alone.weights / alone.weights.sum(), atol=1e-6)
+    np.testing.assert_allclose(patches.maps, module.score_map(alone.activations) + module.bias - score, atol=1e-5)
+    named = (alone.distortions.softmax(1) * alone.weights[:, None]).sum(0) / alone.weights.sum()
+    np.testing.assert_allclose(result.distortions, named, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [1, 3])
+def test_blocks_do_not_matter(network: quality.QualityNetwork, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = quality.assess(network, *pair(network), stride=16)
-    monkeypatch.setattr(quality, "_BATCH", 1)
-    single = quality.assess(network, *pair(network), stride=16)
-    assert np.allclose(whole.patches.scores, single.patches.scores, atol=1e-5)
-    assert np.allclose(whole.evidence, single.evidence, atol=1e-5)
-    assert whole.score == pytest.approx(single.score, abs=1e-5)
+    monkeypatch.setattr(quality, "_BLOCK", block)
+    parts = quality.assess(network, *pair(network), stride=16)
+    assert np.allclose(whole.patches.scores, parts.patches.scores, atol=1e-5)
+    assert np.allclose(whole.evidence, parts.evidence, atol=1e-5)
+    assert whole.score == pytest.approx(parts.score, abs=1e-5)
 
 
 @pytest.mark.parametrize("stride", quality.STRIDES)

@@ -18,11 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from engine.models import overlapping
+
 Kind = Literal["no-reference", "full-reference"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 PATCH = 32
 """Side of a patch in pixels."""
+FOLD = 2
+"""The picture is folded first: every 2 x 2 pixels become the channels of one, which keeps all detail and costs a
+fraction of convolutions at full size."""
 CELLS = 4
 """Side of a patch's activation map: one cell stands for 8 x 8 pixels."""
 DISTORTIONS = 25
@@ -48,21 +53,19 @@ class PatchAnswer:
 class PatchQualityNetwork(nn.Module):
     """Scores patches of 32 x 32 pixels; 0 is bad, 1 pristine.
 
-    The picture is first folded: every ``fold`` x ``fold`` pixels become the channels of one, which keeps all detail
-    and costs a fraction of convolutions at full size. ``widths`` are the channels of the stages, each a pair of
-    convolutions, with pooling between. Training needs ``normalised``, batch
-    normalisation after every convolution; :meth:`fused` then gives the same network without, for use.
+    ``widths`` are the channels of the stages, each a pair of convolutions, with pooling between. Training needs
+    ``normalised``, batch normalisation after every convolution; :meth:`fused` then gives the same network without,
+    for use.
     """
 
-    def __init__(self, kind: Kind, widths: tuple[int, ...] = WIDTHS, normalised: bool = False, fold: int = 2):
+    def __init__(self, kind: Kind, widths: tuple[int, ...] = WIDTHS, normalised: bool = False):
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f"unknown kind {kind!r}")
         self.kind: Kind = kind
         self.widths = tuple(widths)
-        self.fold = fold
-        layers: list[nn.Module] = [nn.PixelUnshuffle(fold)] if fold > 1 else []
-        channels = (3 if kind == "no-reference" else 6) * fold**2
+        layers: list[nn.Module] = [nn.PixelUnshuffle(FOLD)]
+        channels = (3 if kind == "no-reference" else 6) * FOLD**2
         for stage, width in enumerate(widths):
             if stage:
                 layers.append(nn.MaxPool2d(2))
@@ -79,7 +82,18 @@ class PatchQualityNetwork(nn.Module):
 
     def forward(self, distorted: Tensor, reference: Tensor | None = None) -> PatchAnswer:
         """Both (N, 3, 32, 32), RGB in 0..255; ``reference`` for the full-reference network only."""
-        activations = self.features(self._input(distorted, reference))
+        return self._answer(self.features(self._input(distorted, reference)))
+
+    def overlapping(self, distorted: Tensor, reference: Tensor | None, stride: int) -> PatchAnswer:
+        """The same of all patches of one picture, (1, 3, H, W), one every ``stride`` pixels, row by row.
+
+        ``stride`` is even, H and W are 32 plus a multiple of it. What overlapping patches share is done once.
+        """
+        fold, layers = self.features[0], self.features[1:]
+        picture = fold(self._input(distorted, reference))
+        return self._answer(overlapping.features(layers, picture, PATCH // FOLD, stride // FOLD))
+
+    def _answer(self, activations: Tensor) -> PatchAnswer:
         mean = activations.float().mean((2, 3))
         weights = nn.functional.softplus(self.weight(mean)).squeeze(1) + _LEAST_WEIGHT
         return PatchAnswer(self.score(mean).squeeze(1), weights, self.distortion(mean), activations)
@@ -103,7 +117,7 @@ class PatchQualityNetwork(nn.Module):
 
     def fused(self) -> "PatchQualityNetwork":
         """The same function with every batch normalisation absorbed by the convolution before it."""
-        plain = PatchQualityNetwork(self.kind, self.widths, fold=self.fold)
+        plain = PatchQualityNetwork(self.kind, self.widths)
         convolutions = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
         norms = [layer for layer in self.features if isinstance(layer, nn.BatchNorm2d)]
         targets = [layer for layer in plain.features if isinstance(layer, nn.Conv2d)]
