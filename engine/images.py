@@ -11,6 +11,7 @@ mean little without one.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import io
 import logging
@@ -19,7 +20,7 @@ import stat
 import unicodedata
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,11 @@ MAX_NAME = 80
 # safe among threads, catch_warnings() is not, and warnings would add to the one sentence on stderr.
 warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints its errors to stderr
+with suppress(AttributeError, OSError):  # AttributeError: the library is linked in without its names (Windows)
+    # libtiff prints every fault of a damaged file to stderr, from C; Pillow raises for them all the same.
+    _set_handler = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+    _set_handler.argtypes, _set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+    _set_handler(None)
 
 _UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
