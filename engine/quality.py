@@ -199,7 +199,8 @@ def assess(
         scores[place], weights[place], likely, maps[place] = _answer(network, pictures, stride)
         names += likely
         if progress:
-            progress((place[0].start * columns + (place[0].stop - place[0].start) * place[1].stop) / (rows * columns))
+            above, here = place[0].start * columns, (place[0].stop - place[0].start) * place[1].stop
+            progress((above + here) / (rows * columns))
     names /= weights.sum()
     weights /= weights.sum()
     score = float((scores * weights).sum())
@@ -262,10 +263,15 @@ def _check(network: QualityNetwork, pixels: Pixels, reference: Pixels | None, st
 def _blocks(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of patches, cut into blocks of about one size; narrow pictures have longer ones."""
     down = min(rows, _BLOCK)
-    across = max(1, _BLOCK**2 // down)
-    for top in range(0, rows, down):
-        for left in range(0, columns, across):
-            yield slice(top, min(rows, top + down)), slice(left, min(columns, left + across))
+    for top in _parts(rows, down):
+        for left in _parts(columns, max(1, _BLOCK**2 // down)):
+            yield top, left
+
+
+def _parts(length: int, most: int) -> list[slice]:
+    """The range of `length` in as few parts of at most `most` as possible, none much shorter than others."""
+    count = math.ceil(length / most)
+    return [slice(length * part // count, length * (part + 1) // count) for part in range(count)]
 
 
 def _cut(picture: Pixels, place: tuple[slice, slice], stride: int) -> Pixels:

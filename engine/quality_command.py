@@ -1,4 +1,8 @@
-"""`expectancy quality IMAGE`: how good a photo is, and why it is not better or worse, as files."""
+"""`expectancy quality IMAGE`: how good a photo is, and why it is not better or worse, as files.
+
+The numbers (maps.npz) are those of the photo at the size at which it was judged; the pictures of a large photo are
+smaller, which the manifest tells.
+"""
 
 import argparse
 import json
@@ -6,22 +10,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engine import export, quality, render
+from engine import export, quality, quality_figure, quality_screen, render
 from engine.errors import QuestionError
-from engine.images import Photo, decode
+from engine.images import decode
 
-_MAX_SIDE = 8192  # a photo is judged at its own size where memory allows
+_MAX_SIDE = 8192  # pixels of the longer side up to which a photo is judged at its own size
+_PICTURES = 2048  # and up to which it is drawn
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("image", type=Path, metavar="IMAGE", help="the photo to judge")
+    parser.description = __doc__
     parser.add_argument("--reference", type=Path, help="the same photo undistorted, of the same size")
-    parser.add_argument("--foils", default="1,0.75,0.5,0.25", help="scores Q to contrast with, with commas")
-    parser.add_argument("--stride", type=int, default=8, help="pixels between patches: 4, 8, 16 or 32")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results are written")
+    parser.add_argument("--foils", default="1,0.75,0.5,0.25", help="scores Q from 0 to 1 to contrast with, with commas")
+    parser.add_argument("--stride", type=int, default=8, choices=quality.STRIDES, help="pixels between patches")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="folder for row.png, one picture a question, maps.npz and manifest.json")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the manifest instead of a sentence")
 
 
@@ -35,12 +40,15 @@ def run(args: argparse.Namespace) -> None:
         network, photo.pixels, reference.pixels if reference else None, args.stride, None if args.json else _progress
     )
     sheets = _sheets(result, foils)
-    files = export.contents(photo, sheets)
+    drawn = photo if max(photo.size) <= _PICTURES else decode(photo.pil(), photo.name, _PICTURES)
+    files = export.contents(drawn, sheets)
     manifest = json.loads(files["manifest.json"]) | _facts(result, network)
+    manifest["photo"] = {"digest": photo.digest, "width": photo.size[0], "height": photo.size[1], "note": photo.note}
+    manifest["pictures"] = list(drawn.size)
     if reference:
         manifest["reference"] = {"digest": reference.digest, "note": reference.note}
     files["manifest.json"] = json.dumps(manifest, indent=2, ensure_ascii=False).encode()
-    files["row.png"] = render.png(_row(photo, sheets))
+    files["row.png"] = render.png(quality_figure.row(drawn.pixels, result, foils))
     export.write(files, args.out)
     if args.json:
         print(files["manifest.json"].decode())
@@ -64,30 +72,20 @@ def _foils(text: str) -> list[float]:
 
 def _sheets(result: quality.QualityResult, foils: list[float]) -> list[export.Sheet]:
     """The patch scores, why s, and why s rather than each foil, these on one scale."""
-    s = f"{result.score:.2f}"
+    s, covered = f"{result.score:.2f}", quality_screen.extent(result)
+
+    def sheet(name: str, values: Any, signed: bool, words: tuple[str, str], top: float | None, **facts: Any) -> Any:
+        return export.Sheet(name, values, signed, words, {**facts, "extent": covered}, top, covered)
+
     sheets = [
-        export.Sheet("scores", result.patch_scores, False, ("score", ""), {"question": "score of each patch"}, 1.0),
-        export.Sheet("why", result.map(), True, ("better", "worse"), {"question": f"Why {s}?"}),
+        sheet("scores", result.patch_scores, False, ("score", ""), 1.0, question="score of each patch"),
+        sheet("why", result.map(), True, (f"better than {s}", f"worse than {s}"), None, question=f"Why {s}?"),
     ]
     for foil in foils:
-        facts: dict[str, Any] = {
-            "question": f"Why {s}, rather than {foil:g}?",
-            "foil": foil,
-            "for": round(result.balance(foil)[0], 6),
-        }
-        meaning = (f"keeps it above {foil:g}", f"holds it below {foil:g}")
-        sheets.append(export.Sheet(f"foil-{foil:g}", result.sides(foil), True, meaning, facts, result.scale))
+        asked = {"question": f"Why {s}, rather than {foil:g}?", "foil": foil, "for": round(result.balance(foil)[0], 6)}
+        words = (f"keeps it above {foil:g}", f"holds it below {foil:g}")
+        sheets.append(sheet(f"foil-{foil:g}", result.sides(foil), True, words, result.scale, **asked))
     return sheets
-
-
-def _row(photo: Photo, sheets: list[export.Sheet]) -> render.Pixels:
-    """The tutorial's row: the photo, then every map with its legend."""
-    first = np.vstack([photo.pixels, np.full((render.LEGEND_HEIGHT, photo.size[0], 3), 255, np.uint8)])
-    pictures = [
-        render.picture(photo.pixels, sheet.values, signed=sheet.signed, words=sheet.words, top=sheet.top)
-        for sheet in sheets
-    ]
-    return np.hstack([first, *pictures])
 
 
 def _facts(result: quality.QualityResult, network: quality.QualityNetwork) -> dict[str, Any]:

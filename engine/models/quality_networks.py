@@ -73,7 +73,7 @@ class PatchQualityNetwork(nn.Module):
                 layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=not normalised))
                 if normalised:
                     layers.append(nn.BatchNorm2d(width))
-                layers.append(nn.ReLU())
+                layers.append(nn.ReLU(inplace=True))
                 channels = width
         self.features = nn.Sequential(*layers)
         self.score = nn.Linear(channels, 1)
