@@ -40,24 +40,27 @@ RESTARTS = 3
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: photos done of all, and the seconds spent on those done in this session."""
+    """How far a run is: photos done of all (0: not known), and the seconds spent on those done in this session."""
 
     done: int
     total: int
     done_now: int
     seconds: float
+    unit: str = "photos"
 
     @property
     def seconds_left(self) -> float | None:
         """An estimate by the rate so far; None before the first photo."""
-        return (self.total - self.done) * self.seconds / self.done_now if self.done_now else None
+        known = self.done_now and self.total
+        return (self.total - self.done) * self.seconds / self.done_now if known else None
 
     def __str__(self) -> str:
+        counted = f"{self.done} of {self.total} {self.unit}" if self.total else f"{self.done} {self.unit}"
         if self.seconds_left is None:
-            return f"{self.done} of {self.total} photos"
+            return counted
         rate = self.done_now / max(self.seconds, 1e-9)
         minutes, seconds = divmod(round(self.seconds_left), 60)
-        return f"{self.done} of {self.total} photos, {rate:.2g} a second, {minutes} min {seconds:02d} s left"
+        return f"{counted}, {rate:.2g} a second, {minutes} min {seconds:02d} s left"
 
 
 class Journal:
@@ -79,7 +82,7 @@ class Journal:
         except OSError as error:
             raise DataError(f"The file {self.path.name} cannot be written; choose another place.") from error
         try:
-            _lock(self._file, self.path)
+            lock(self._file, self.path)
             self._check()
         except BaseException:
             os.close(self._file)
@@ -287,6 +290,9 @@ class _RayWorker:
         self._prepare = prepare
         self._work: Work | None = None
 
+    def ready(self) -> None:
+        """Answers once the cluster has found a place for this worker."""
+
     def do(self, photo: str) -> Result:
         if self._work is None:
             self._work = self._prepare()
@@ -301,14 +307,16 @@ def _on_ray(prepare: Prepare, photos: Sequence[str], jobs: int, address: str) ->
         raise DataError("Ray is not installed; install the extra cluster, or leave --ray out.") from error
     own = not ray.is_initialized()
     if own:
+        # A Ray of its own has room for as many workers as were asked for; a cluster tells how many it has room for.
+        room = {} if address else {"num_cpus": jobs or None}
         try:
-            ray.init(address or None, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            ray.init(address or None, include_dashboard=False, log_to_driver=False, logging_level="ERROR", **room)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise DataError("Ray cannot be reached at this address; start it or leave the address out.") from error
     workers: list[Any] = []
     try:
         resources = ray.cluster_resources()
-        count = min(jobs or int(resources.get("CPU", 1)), len(photos))
+        count = min(jobs or max(1, int(resources.get("CPU", 1))), len(photos))
         gpus = min(1.0, resources.get("GPU", 0) / count)
         actor = ray.remote(_RayWorker).options(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=RESTARTS)
         workers = [actor.remote(prepare) for _ in range(count)]
@@ -321,19 +329,24 @@ def _on_ray(prepare: Prepare, photos: Sequence[str], jobs: int, address: str) ->
 
 
 def _from_actors(ray: Any, workers: Sequence[Any], photos: Sequence[str]) -> Stream:
+    """Photos go only to workers that are up: on a busy cluster those that wait for a place hold no photo back."""
     waiting = iter(photos)
     running: dict[Any, tuple[str, Any]] = {}
+    starting = {worker.ready.remote(): worker for worker in workers}
+    missing = len(photos)
 
     def give(worker: Any) -> None:
         photo = next(waiting, None)
         if photo is not None:
             running[worker.do.remote(photo)] = photo, worker
 
-    for worker in workers:
-        give(worker)
-        give(worker)  # one ahead, so that no worker waits for its next photo
-    while running:
-        (reference, *_), _ = ray.wait(list(running), num_returns=1)
+    while missing:
+        (reference, *_), _ = ray.wait([*running, *starting], num_returns=1)
+        if reference in starting:
+            worker = starting.pop(reference)
+            give(worker)
+            give(worker)  # one ahead, so that no worker waits for its next photo
+            continue
         photo, worker = running.pop(reference)
         try:
             result = ray.get(reference)
@@ -343,11 +356,12 @@ def _from_actors(ray: Any, workers: Sequence[Any], photos: Sequence[str]) -> Str
         except ray.exceptions.RayActorError as error:
             raise _dying(photo) from error
         give(worker)
+        missing -= 1
         yield photo, result
 
 
-def _lock(file: int, path: Path) -> None:
-    """Keep a second run from the same journal, where the system offers locks."""
+def lock(file: int, path: Path) -> None:
+    """Keep a second run from the same open file until it is closed, where the system offers locks; else DataError."""
     try:
         import fcntl
     except ImportError:  # Windows

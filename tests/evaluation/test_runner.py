@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -150,14 +152,46 @@ def test_the_journal_holds_plain_json(tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == [{"settings": {}}, {"photo": "é", "result": None}]
 
 
-def test_ray_gives_the_same_and_survives_a_killed_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+# --- Ray ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[ModuleType]:
+    """A Ray on this machine with room for two workers, started once for the tests that join one."""
+    with pytest.MonkeyPatch.context() as patch:
+        ray = ray_that_finds_the_tests(patch)
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        yield ray
+        ray.shutdown()
+
+
+def ray_that_finds_the_tests(patch: pytest.MonkeyPatch) -> ModuleType:
     ray = pytest.importorskip("ray", reason="Ray is not installed (extra cluster)")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]) + os.pathsep + os.environ.get("PYTHONPATH", ""))
+    patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]) + os.pathsep + os.environ.get("PYTHONPATH", ""))
+    return ray  # type: ignore[no-any-return]
+
+
+def test_a_ray_of_two_workers_gives_the_same_and_survives_that_one_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = ray_that_finds_the_tests(monkeypatch)
     work = Lengths(kill_at="photo 2", marker=str(tmp_path / "killed"))
-    with Journal(tmp_path / "j.jsonl", {}) as journal:
+    with Journal(tmp_path / "ray.jsonl", {}) as journal:
         assert run(work, PHOTOS, journal=journal, jobs=2, ray="") == EXPECTED
     assert (tmp_path / "killed").exists()
-    assert not ray.is_initialized()
+    assert not ray.is_initialized(), "a Ray that was started for a run ends with it"
+    with Journal(tmp_path / "ray.jsonl", {}) as journal:
+        assert journal.results() == EXPECTED
+
+
+def test_a_ray_that_is_there_is_joined_and_left_running(local_ray: ModuleType) -> None:
+    # More workers than the cluster has room for: those without a place hold no photo back.
+    assert run(Lengths(), PHOTOS, jobs=4, ray="") == EXPECTED
+    assert run(Lengths(fail_at="photo 3"), PHOTOS, ray="")["photo 3"] == {"error": "The picture is damaged."}
+    assert local_ray.is_initialized()
+
+
+def test_errors_of_workers_on_ray_reach_the_person(local_ray: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="not there"):
         run(Lengths(unprepared=True), PHOTOS, jobs=1, ray="")
     monkeypatch.setattr("engine.evaluation.runner.RESTARTS", 1)
