@@ -22,6 +22,9 @@ from torch.utils.hooks import RemovableHandle
 
 from engine.errors import ExplorerError, LayerError, ModelError, QuestionError
 
+CHUNK = 8
+"""How many cotangents are taken at once where a question needs very many: more are no faster, and hold more memory."""
+
 _locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _locks_guard = threading.Lock()
 
@@ -101,6 +104,35 @@ def record_calls(module: nn.Module, inputs: Tensor) -> list[tuple[str, tuple[int
         stack.enter_context(torch.no_grad())
         _run(module, inputs)
     return calls
+
+
+def footprint(module: nn.Module, inputs: Tensor) -> int | None:
+    """The bytes that a pass on `inputs` and its gradients would take: from the shapes alone, nothing is computed.
+
+    What the graph keeps is met on PyTorch's meta device; on top come the gradients of up to CHUNK cotangents at once,
+    where the maps are largest. None where the network cannot run there (it makes tensors of its own, say).
+    """
+    kept: dict[int, torch.UntypedStorage] = {}
+    largest = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal largest
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage  # kept alive, so that no other storage gets its place
+            largest = max(largest, storage.nbytes())
+        return tensor
+
+    with _undisturbed(module), _recording():
+        state = {name: t.detach().to("meta") for name, t in chain(module.named_parameters(), module.named_buffers())}
+        own = {t.untyped_storage()._cdata for t in state.values()}
+        blank = inputs.detach().to("meta").requires_grad_()
+        try:
+            with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+                torch.func.functional_call(module, state, (blank,))
+        except Exception:  # whatever a person's own network may raise; `capture` says what is wrong with it
+            return None
+    return sum(storage.nbytes() for storage in kept.values()) + CHUNK * largest
 
 
 def _run(module: Callable[[Tensor], Any], inputs: Tensor) -> Tensor:

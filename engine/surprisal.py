@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from engine.capture import capture_parameter
-from engine.errors import LayerError, QuestionError
+from engine.errors import LayerError, ModelError, QuestionError
 from engine.layers import find
 from engine.trace import Trace
 
@@ -61,13 +61,15 @@ def _parameter(trace: Trace, layer: str) -> str:
 
 def _norms(trace: Trace, parameter: str, foils: tuple[int, ...]) -> NDArray[np.float32]:
     logits, weight = capture_parameter(trace.model.module, trace.inputs, parameter)
-    probabilities = logits.detach().softmax(1)
+    probabilities = logits.detach().float().softmax(1)
     norms = []
     for foil in foils:
         direction = probabilities.clone()
         direction[0, foil] -= 1
-        (gradient,) = torch.autograd.grad(logits, weight, direction, retain_graph=True)
-        norms.append(float(gradient.norm()))
+        (gradient,) = torch.autograd.grad(logits, weight, direction.to(logits), retain_graph=True)
+        norms.append(float(gradient.float().norm()))
     values = np.array(norms, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise ModelError(f"The gradients at “{parameter}” overflow, so this network's surprisal is not known there.")
     values.flags.writeable = False
     return values

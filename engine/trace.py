@@ -14,16 +14,13 @@ from torch import Tensor, nn
 
 from engine import layers as layer_lists
 from engine.cache import ByteCache
-from engine.capture import Capture, capture
+from engine.capture import CHUNK, Capture, capture
 from engine.errors import ModelError, QuestionError
 from engine.layers import Layer
 from engine.models.model import Model
 from engine.questions import Basis, cotangent
 
 T = TypeVar("T")
-
-CHUNK = 8
-"""How many cotangents are taken at once where a question needs very many: more are no faster, and hold more memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,22 +77,23 @@ class Trace:
 
     @property
     def probabilities(self) -> Tensor:
-        """softmax(z), (N,), on the network's device, without a graph."""
-        return self._pass.logits.detach()[0].softmax(0)
+        """softmax(z), float32 (N,), on the network's device, without a graph."""
+        return self.logits.softmax(0)
 
     @property
     def logits(self) -> Tensor:
-        """z, (N,), on the network's device, without a graph."""
-        return self._pass.logits.detach()[0]
+        """z, float32 (N,), on the network's device, without a graph."""
+        return self._pass.logits.detach()[0].float()
 
     def activation(self, layer: str) -> Tensor:
-        """A_k (C, h, w) of `layer`, without a graph."""
-        return self._captured(layer).activations[layer].detach()[0]
+        """A_k, float32 (C, h, w), of `layer`, without a graph."""
+        return self._captured(layer).activations[layer].detach()[0].float()
 
     def vjp(self, layer: str, vectors: Tensor) -> Tensor:
         """G_k(g): the vector-Jacobian product of the logits with g = `vectors` at `layer`.
 
-        (N,) gives (C, h, w); (M, N) gives (M, C, h, w), as one batched call. Linear in g.
+        (N,) gives (C, h, w); (M, N) gives (M, C, h, w), as one batched call. Linear in g. float32, whatever the
+        network's precision: squares of float16 gradients would vanish.
         """
         kept = self._captured(layer)
         return self._gradient(kept.logits, kept.activations[layer], vectors)
@@ -118,7 +116,7 @@ class Trace:
 
     def prefetch(self, basis: Basis) -> None:
         """Take the CAM maps of one basis vector at all layers of the first pass at once: one run backwards."""
-        vector = cotangent(basis, self.probabilities)
+        vector = cotangent(basis, self.probabilities).to(self._pass.logits)
         targets = {k: a for k, a in self._pass.activations.items() if (*self.key, ("cam", k, basis)) not in self._cache}
         if len(targets) < 2:
             return
@@ -175,7 +173,8 @@ class Trace:
         except RuntimeError as error:
             raise ModelError(f"The gradient of this network cannot be taken: {str(error).splitlines()[0]}") from error
         lead = vectors.shape[:-2]
-        return [t.new_zeros(*lead, *t.shape) if g is None else g for t, g in zip(targets, found, strict=True)]
+        gradients = zip(targets, found, strict=True)
+        return [(t.new_zeros(*lead, *t.shape) if g is None else g).float() for t, g in gradients]
 
     def _cam(self, layer: str, basis: Basis) -> Tensor:
         vector = cotangent(basis, self.probabilities)
@@ -188,7 +187,7 @@ class Trace:
         activation = self.activation(layer)
         head = self._head(layer)
         if head is not None:
-            weights = head.weight.detach() / activation[0].numel()
+            weights = head.weight.detach().float() / activation[0].numel()
         else:
             # Rows of the identity a few at a time: whole, it is 1.6 GB for 20,000 classes.
             classes = torch.arange(len(self.logits), device=activation.device)
@@ -213,7 +212,8 @@ class Trace:
         probe = torch.randn(len(self.logits), generator=torch.Generator().manual_seed(0)).to(activation)
         gradient = self.vjp(layer, probe)
         for head in heads:
-            expected = (probe @ head.weight.detach())[:, None, None].expand_as(gradient) / activation[0].numel()
+            row = probe @ head.weight.detach().float()
+            expected = row[:, None, None].expand_as(gradient) / activation[0].numel()
             if bool((gradient - expected).norm() <= 1e-5 * expected.norm()):
                 return head
         return None
