@@ -100,6 +100,7 @@ class Row {
     if (wanted.has("size") || wanted.has("map")) this.drawMaps(panels);
     else if (wanted.has("quality")) this.drawMaps(panels, (panel) => panel.slope);
     if (wanted.has("point") || wanted.has("size")) for (const panel of panels) panel.point(this.place);
+    if (wanted.has("point")) tellPoint(this.photo.digest, this.place, this.over?.stage);
     for (const panel of panels) panel.map.style.opacity = views.now.opacity / 100;
     this.element.classList.toggle("grey", views.now.photo === "grey");
     this.element.classList.toggle("zoomed", this.window().share < 1);
@@ -166,6 +167,7 @@ class Row {
       this.show(clamped(drag.x - (u - drag.u) * share, drag.y - (v - drag.v) * share, share));
     } else if (event.type === "pointermove") {
       this.place = {x: x + u * share, y: y + v * share};
+      this.over = panel;
       this.want("point");
     } else {
       this.drag = null;
@@ -203,7 +205,9 @@ class Row {
     const {row, column} = from ? {row: from.row + down, column: from.column + across} : panel.extremes.highest;
     const inside = (i, n) => (Math.min(n - 1, Math.max(0, i)) + 0.5) / n;
     this.place = {x: left + inside(column, w) * (right - left), y: top + inside(row, h) * (bottom - top)};
+    this.over = panel;
     for (const each of this.panels.values()) each.point(this.place);
+    tellPoint(this.photo.digest, this.place, panel.stage);
     say(this.spoken, `${panel.name}: ${panel.readout.textContent}`);
   }
 

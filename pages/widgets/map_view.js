@@ -121,3 +121,10 @@ function watchView(watcher) {
     globalThis.navigation?.removeEventListener("currententrychange", keep);
   };
 }
+
+// Tells the widgets around a row of panels where its crosshair stands: `place` are shares of the photo's width and
+// height, null where nothing is pointed at; `stage` is the element of the map that is pointed at.
+const POINTED = "expectancy-point";
+function tellPoint(photo, place, stage) {
+  globalThis.dispatchEvent(new CustomEvent(POINTED, {detail: {photo, place, stage}}));
+}
