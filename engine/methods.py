@@ -87,6 +87,8 @@ SALIENCY_OPTIONS = (
            "With it the map follows what was seen; without it, it is most robust to blur."),
     Option("even", "Even out strides", True, {True: "yes", False: "no"},
            "Takes out the checkerboard that strided layers leave in every gradient."),
+    Option("later", "With later stages", False, {False: "this layer alone", True: "mean with the later stages"},
+           "Joins the fine grid of an early layer with what later ones find, each map over its own mean."),
 )  # fmt: skip
 
 _FOR, _AGAINST = "speaks for {P}", "speaks against {P}"

@@ -4,14 +4,16 @@ Each reading is a function of an `Ask`; it returns float values, unscaled. Signe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.layers import Layer
 from engine.questions import Terms, conflict_vectors
+from engine.render import enlarge
 from engine.trace import CHUNK, Trace
 
 EXACT_FOILS = 64
@@ -75,8 +77,32 @@ def mismatch(ask: Ask) -> Tensor:
     After Sun 2020 (arXiv 2008.01874) and Prabhushankar 2023 (arXiv 2302.05776). With the defaults,
     S = sum_c A_c^2 Var_Q[dCE(z, Q)/dA_c]. Options: `conflict` and `vectors` (which expectations are violated),
     `foils` (variance or standard deviation over them), `channels` (sum, maximum or standard deviation over
-    channels), `activation` (weigh by the activation, or not), `even` (take out the checkerboard of strided layers).
+    channels), `activation` (weigh by the activation, or not), `even` (take out the checkerboard of strided layers),
+    `later` (the mean of this layer's map and those of the later stages before the last, each over its own mean: where
+    a coarse layer and a fine one agree).
     """
+    if not ask.options["later"]:
+        return _mismatch(ask)
+    found = {layer.name: layer for layer in ask.trace.layers}
+    own = found[ask.layer]
+    stages = [layer for layer in found.values() if layer.principal and own.stride < layer.stride]
+    parts = [_mismatch(ask)]
+    for layer in stages[:-1]:  # in the last a plain gradient is constant in space
+        parts.append(_moved(_mismatch(replace(ask, layer=layer.name)), layer, own, ask.trace))
+    return torch.stack([part / part.mean().clamp_min(torch.finfo(part.dtype).tiny) for part in parts]).mean(0)
+
+
+def _moved(values: Tensor, source: Layer, target: Layer, trace: Trace) -> Tensor:
+    """A map (h, w) of one layer on the grid of another, each cell where its layer looks on the photo."""
+    (left, top, right, bottom), whole = (trace.model.extent(layer, trace.inputs) for layer in (source, target))
+    width, height = whole[2] - whole[0], whole[3] - whole[1]
+    within = (
+        (left - whole[0]) / width, (top - whole[1]) / height, (right - whole[0]) / width, (bottom - whole[1]) / height,
+    )  # fmt: skip
+    return torch.from_numpy(enlarge(values.cpu().numpy(), target.width, target.height, within)).to(values)
+
+
+def _mismatch(ask: Ask) -> Tensor:
     options, trace = ask.options, ask.trace
     vectors = conflict_vectors(trace.logits, options["conflict"], options["vectors"])
     spread = torch.stack([trace.vjp(ask.layer, some).square().sum(0) for some in vectors.split(CHUNK)]).sum(0)

@@ -22,7 +22,7 @@ ENGINE = {
     "models.model": {*PLAIN, "capture", "geometry", "maps"},
     "models.weights": {"errors"},
     "trace": {*PLAIN, "cache", "capture", "models.model", "questions"},
-    "readings": {"questions", "trace"},
+    "readings": {"layers", "questions", "render", "trace"},
     "surprisal": {*PLAIN, "capture", "trace"},
     "methods": {"errors", "questions", "readings"},
 }

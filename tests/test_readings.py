@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from engine import Engine, Trace
+from engine import Engine, Map, Trace
 from engine.questions import one_hot
 from engine.readings import _evened
+from engine.render import enlarge
 from tests.networks import assert_same, seeded, small
 
 LAYERS = ("stem", "middle", "last", "middle.0")
@@ -130,6 +131,25 @@ def test_evening_out_takes_a_checkerboard_away_and_leaves_what_is_smooth() -> No
     checkerboard, ramp = ((rows + columns) % 2).float()[None], (2.0 * rows + columns)[None]
     assert_same(_evened(checkerboard)[:, 1:-1, 1:-1], torch.full((1, 6, 8), 0.5))
     assert_same(_evened(ramp)[:, 1:-1, 1:-1], ramp[:, 1:-1, 1:-1])
+
+
+def test_later_stages_join_where_they_look_on_the_photo(shared: Engine, photo: Image.Image) -> None:
+    module = seeded(lambda: torchvision.models.resnet18(num_classes=200))
+    trace = shared.trace(shared.wrap(module, size=96), photo)
+
+    def asked(layer: str, later: bool) -> Map:
+        return shared.explain(trace, "contrastive-saliency", layer, later=later)
+
+    alone = [asked(layer, False) for layer in ("layer1", "layer2", "layer3")]
+    big = [enlarge(one.values / one.values.mean(), 480, 480, one.extent) for one in alone]
+    joined = asked("layer1", True)
+    assert joined.extent == alone[0].extent
+    assert joined.values.mean() == pytest.approx(1, abs=0.05)
+    found = enlarge(joined.values, 480, 480, joined.extent)
+    inner = (slice(60, -60), slice(60, -60))  # towards the border a fine grid holds what a coarse one cannot reach
+    assert np.corrcoef(found[inner].ravel(), np.mean(big, axis=0)[inner].ravel())[0, 1] > 0.98
+    last = alone[2].values
+    np.testing.assert_allclose(asked("layer3", True).values, last / last.mean(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
