@@ -48,7 +48,7 @@ MOS_AT_ONE = 9.0
 """An opinion score of TID2013 is this many times the score here, 0 to 9."""
 
 _CELL = PATCH // CELLS  # pixels a cell of a patch's map stands for
-_BLOCK = 24  # rows and columns of patches at a time; with it memory does not grow with the picture
+_BLOCK = 32  # rows and columns of patches at a time; with it memory does not grow with the picture
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]

@@ -1,21 +1,22 @@
 """What the screen asks about quality besides the maps: how evidence divides at every Q, and passes that refine."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.distortions import KINDS
 from engine.models.quality_networks import PATCH
-from engine.quality import MOS_AT_ONE, QualityResult
+from engine.quality import MOS_AT_ONE, STRIDES, Floats, QualityResult
 
 PRISTINE = "No distortion"
 PASSES = (32, 8, 4)
 """Strides of the first map and of those that refine it; each costs about sixteen, then four times the one before."""
-USUAL_STRIDE = 8
-USUAL_MOST = 40_000
-"""Patches that are judged without being asked for: half a minute or less on one core."""
+USUAL_MOST = 80_000
+"""Patches that are judged without being asked for: a quarter of a minute on one core."""
+MOST_CELLS = 320
+"""Cells a side of a map that is sent to a screen."""
 _AT_ONCE = 1_200  # patches that need no coarser map before them
 
 
@@ -62,6 +63,30 @@ def extent(result: QualityResult) -> tuple[float, float, float, float]:
     return 0.0, 0.0, columns * result.cell / width, rows * result.cell / height
 
 
+def screened(result: QualityResult, most: int = MOST_CELLS) -> QualityResult:
+    """The result with maps of at most `most` cells a side, each the mean of a square of cells; small ones as they are.
+
+    The maps of large photos have more cells than a screen has room for. The score and the patches stay.
+    """
+    factor = math.ceil(max(result.evidence.shape) / most)
+    if factor == 1:
+        return result
+
+    def mean(values: Floats) -> Floats:
+        """Squares that reach past the map repeat its last cells."""
+        padded = np.pad(values, [(0, -side % factor) for side in values.shape], mode="edge")
+        rows, columns = (side // factor for side in padded.shape)
+        return padded.reshape(rows, factor, columns, factor).mean((1, 3))
+
+    return replace(
+        result,
+        cell=result.cell * factor,
+        patch_scores=mean(result.patch_scores),
+        evidence=mean(result.evidence),
+        score_evidence=mean(result.score_evidence),
+    )
+
+
 def likeness(result: QualityResult, count: int = 3) -> list[tuple[str, float]]:
     """What the damage looks like to the network: the likeliest of "No distortion" and TID2013's 24 types."""
     titles = (PRISTINE, *(kind.title for kind in KINDS))
@@ -83,11 +108,10 @@ def patches(size: tuple[int, int], stride: int) -> int:
 def passes(size: tuple[int, int], stride: int | None = None) -> tuple[int, ...]:
     """The strides at which a picture is judged one after the other, from a map at once to the finest.
 
-    `stride` None: 8 pixels, or a coarser one where that would be more than :data:`USUAL_MOST` patches.
+    `stride` None: 4 pixels, or a coarser one where that would be more than :data:`USUAL_MOST` patches.
     """
     if stride is None:
-        affordable = [each for each in (8, 16) if patches(size, each) <= USUAL_MOST]
-        stride = (*affordable, 32)[0]
+        stride = next((each for each in STRIDES if patches(size, each) <= USUAL_MOST), STRIDES[-1])
     if patches(size, stride) <= _AT_ONCE:
         return (stride,)
     return (*(each for each in PASSES if each > stride), stride)

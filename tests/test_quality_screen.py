@@ -6,7 +6,7 @@ from skimage import data
 
 from engine import quality
 from engine.quality import QualityResult
-from engine.quality_screen import curve, extent, likeness, opinion, passes, patches
+from engine.quality_screen import curve, extent, likeness, opinion, passes, patches, screened
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,25 @@ def test_the_grid_reaches_past_the_picture_by_less_than_a_cell(result: QualityRe
     assert 0 <= (right - 1) * 203 < result.cell and 0 <= (bottom - 1) * 150 < result.cell
 
 
+@pytest.mark.parametrize("most", [3, 10, 19])
+def test_a_map_for_the_screen_holds_means_of_squares(result: QualityResult, most: int) -> None:
+    small = screened(result, most)
+    factor = small.cell // result.cell
+    assert max(small.evidence.shape) <= most and factor * result.cell == small.cell
+    rows, columns = result.evidence.shape
+    for at in ((0, 0), (small.evidence.shape[0] - 1, small.evidence.shape[1] - 1)):
+        down, across = ([min(cell * factor + i, side - 1) for i in range(factor)]
+                        for cell, side in zip(at, (rows, columns), strict=True))  # fmt: skip
+        assert small.evidence[at] == pytest.approx(result.evidence[np.ix_(down, across)].mean(), abs=1e-6)
+    _, _, right, bottom = extent(small)
+    assert 0 <= (right - 1) * 203 < small.cell and 0 <= (bottom - 1) * 150 < small.cell
+    assert (small.score, small.patches) == (result.score, result.patches)
+
+
+def test_a_small_map_is_sent_as_it_is(result: QualityResult) -> None:
+    assert screened(result) is result
+
+
 def test_the_likeliest_types_have_names(result: QualityResult) -> None:
     (first, p), (_, q), _ = likeness(result)
     assert isinstance(first, str) and 1 >= p >= q >= 0
@@ -46,12 +65,13 @@ def test_patches_are_counted_as_they_are_judged(result: QualityResult, stride: i
 @pytest.mark.parametrize(
     ("size", "stride", "expected"),
     [
-        ((160, 120), None, (8,)),  # few patches: at once
-        ((600, 400), None, (32, 8)),
-        ((600, 400), 4, (32, 8, 4)),
+        ((160, 120), None, (4,)),  # few patches: at once
+        ((600, 400), None, (32, 8, 4)),
+        ((600, 400), 8, (32, 8)),
         ((600, 400), 16, (16,)),
-        ((5472, 3648), None, (32,)),  # 20 megapixels
-        ((3000, 2000), None, (32, 16)),
+        ((5472, 3648), None, (32, 16)),  # 20 megapixels
+        ((8000, 6000), None, (32,)),
+        ((1600, 1200), None, (32, 8)),
         ((5472, 3648), 4, (32, 8, 4)),  # asked for
     ],
 )

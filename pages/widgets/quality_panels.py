@@ -5,11 +5,12 @@ import plotly.graph_objects as go
 from engine import method
 from engine.errors import ExplorerError
 from engine.images import Photo
+from engine.maps import Extent
 from engine.models.quality_networks import PATCH
 from engine.quality import FOILS, QualityResult
-from engine.quality_screen import curve, extent
+from engine.quality_screen import curve, extent, screened
 from pages.widgets import session
-from pages.widgets.map_panel import Panel
+from pages.widgets.map_panel import Map, Panel
 
 ANY_Q = "any-q"
 FIRST_Q = 0.75
@@ -19,9 +20,10 @@ _ABOVE, _BELOW, _FOR = "rgb(200, 80, 20)", "rgb(40, 100, 200)", "rgba(130, 140, 
 
 def panels(result: QualityResult, photo: Photo, coarse: bool) -> list[Panel]:
     """Patch scores, why s, why s rather than any Q, the recogniser's saliency, and the four marked Q on one scale."""
-    s = f"{result.score:.2f}"
-    rows, columns = result.evidence.shape
-    size = f"{columns} × {rows} map, enlarged" + (", coarse as yet" if coarse else "")
+    s, full, scale = f"{result.score:.2f}", result, result.scale
+    result = screened(result)
+    size = f"{_cells(result)} map" + (", enlarged" if result is full else f", the mean of {_cells(full)} cells")
+    size += ", coarse as yet" if coarse else ""
     covered = extent(result)
     scores = Panel(
         "scores", "Patch scores", "How good is each place?",
@@ -38,22 +40,26 @@ def panels(result: QualityResult, photo: Photo, coarse: bool) -> list[Panel]:
     any_q = Panel(
         ANY_Q, "Contrast with any Q", f"Why {s}, rather than {{Q}}?",
         "Where the photo keeps its score from being {Q}: the slider acts at once.",
-        result.intercept, slope=result.slope, level=result.patch_scores, end=result.scale, q=FIRST_Q,
+        result.intercept, slope=result.slope, level=result.patch_scores, end=scale, q=FIRST_Q,
         score=result.score, signed=True, meaning=("keeps it above {Q}", "holds it below {Q}"), notes=(size,),
         scale_group="quality", extent=covered,
     )  # fmt: skip
-    return [scores, why, any_q, _saliency(photo), *(_marked(result, foil) for foil in FOILS)]
+    return [scores, why, any_q, _saliency(photo), *(_marked(full, result.sides(foil), foil, covered) for foil in FOILS)]
 
 
-def _marked(result: QualityResult, foil: float) -> Panel:
+def _cells(result: QualityResult) -> str:
+    rows, columns = result.evidence.shape
+    return f"{columns} × {rows}"
+
+
+def _marked(result: QualityResult, values: Map, foil: float, covered: Extent) -> Panel:
     share = result.balance(foil)[0]
-    values = result.sides(foil)
     note = f"{share:.0%} of the evidence speaks against {foil:g}" if values.any() else f"no evidence against {foil:g}"
     return Panel(
         f"q{foil:g}", f"Q = {foil:g}", f"Why {result.score:.2f}, rather than {foil:g}?",
         f"What keeps the score from being {foil:g}, on the scale of all four.", values,
         end=result.scale, signed=True, meaning=(f"keeps it above {foil:g}", f"holds it below {foil:g}"),
-        notes=(note,), scale_group="quality", extent=extent(result),
+        notes=(note,), scale_group="quality", extent=covered,
     )  # fmt: skip
 
 

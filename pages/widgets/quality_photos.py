@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from engine import align, distortions
 from engine.errors import ImageError
 from engine.images import READABLE, Photo, decode, encode_jpeg
+from pages.widgets.frontend import Parcel
 from pages.widgets.image_picker import PRIVACY, SAMPLES, sample
 from pages.widgets.map_panel import PanelPhoto
 from pages.widgets.quality_state import ALIGN, CROP, UPLOAD, WHOLE, Box, LabStep, QualityChoice, state
@@ -20,6 +22,7 @@ MAX_SIDE = 6000
 LAB_SIDE = 1024
 """Pixels of the longer side in the lab: the strength of some distortions is found by trying."""
 THUMBNAIL_SIDE = 640
+CLOSE_UP_SIDE = 1024
 OWN, REFERENCE = "quality_upload", "quality_reference"
 _BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Photo: lambda photo: photo.digest}
 
@@ -87,6 +90,17 @@ def panel_photo(photo: Photo) -> PanelPhoto:
 def thumbnail(photo: Photo) -> bytes:
     """The photo as a small JPEG file."""
     return encode_jpeg(photo.pixels, THUMBNAIL_SIDE, 92)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=_BY_CONTENT)
+def close_up(photo: Photo) -> Parcel:
+    """The photo for the magnifier: its very pixels up to 1024 a side, for JPEG would add damage of its own; a larger
+    one reduced to that."""
+    if max(photo.size) > CLOSE_UP_SIDE:
+        return Parcel.of({"type": "image/jpeg"}, encode_jpeg(photo.pixels, CLOSE_UP_SIDE, 92))
+    buffer = BytesIO()
+    photo.pil().save(buffer, "PNG", compress_level=1)
+    return Parcel.of({"type": "image/png"}, buffer.getvalue())
 
 
 def _take(key: str, place: str) -> None:
