@@ -1,0 +1,112 @@
+"""What the three views of the page "Layers" share: what is asked, the words of the question, and the progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from engine import Trace
+from engine.images import Photo
+from engine.layer_grid import stages
+from engine.layers import deepest
+from pages.widgets import session
+from pages.widgets.layers_state import MOST_FOUND, SORTS, LayersChoice, known_classes, sort_of, state
+from pages.widgets.map_panel import Panel, PanelPhoto
+from pages.widgets.panels import panel
+from pages.widgets.question_bar import known_layer
+from pages.widgets.session import Choice
+
+PATIENCE = 0.4
+"""Seconds of work before its progress is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """One photo, one network, P and Q, and what was chosen on this page."""
+
+    choice: Choice
+    chosen: LayersChoice
+    photo: Photo
+    trace: Trace
+    fact: int
+    foil: int
+
+    @property
+    def layer(self) -> str:
+        """The layer of the views that show one: the chosen one, else the deepest."""
+        return known_layer(self.choice, self.trace) or deepest(self.trace.layers).name
+
+    def name(self, index: int) -> str:
+        """A class's name."""
+        return self.trace.answer.names[index]
+
+    def panel(self, place: str, method: str, layer: str, fact: int, foil: int) -> Panel:
+        """The panel of a method at a layer, as it stands alone."""
+        at = replace(self.choice, layer=layer)
+        return replace(panel(place, method, at, self.trace, self.photo, fact, foil), removable=False)
+
+
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Photo: lambda photo: photo.digest})
+def panel_photo(photo: Photo) -> PanelPhoto:
+    """The photo as the browser gets it."""
+    return PanelPhoto.of(photo.pil(), photo.name or "your photo")
+
+
+def telling(words: str) -> Callable[[float], None]:
+    """Shows the share done of work that takes long; what is done at once is not mentioned."""
+    place, begun = st.empty(), time.monotonic()
+
+    def told(share: float) -> None:
+        if share >= 1:
+            place.empty()
+        elif time.monotonic() - begun > PATIENCE:
+            place.progress(share, f"{words}, {share:.0%}")
+
+    return told
+
+
+def words(text: str) -> None:
+    """A part of the question, as a heading."""
+    st.html(f"<h2>{text}</h2>", width="content")
+
+
+def choose_fact(asked: Asked) -> None:
+    """Draw the choice of P."""
+    st.selectbox(
+        "Fact P", range(len(asked.trace.answer.names)), format_func=asked.name, label_visibility="collapsed",
+        width=220, help="The answer that is explained", **session.bound("fact", asked.fact, "fact"),
+    )  # fmt: skip
+
+
+def choose_foil(asked: Asked) -> None:
+    """Draw the choice of Q."""
+    st.selectbox(
+        "Foil Q", range(len(asked.trace.answer.names)), format_func=asked.name, label_visibility="collapsed",
+        width=260, **session.bound("foil", asked.foil, "foil"),
+    )  # fmt: skip
+
+
+def choose_layer(asked: Asked) -> None:
+    """Draw the choice of the one layer that is looked at."""
+    names = [layer.name for layer in stages(asked.trace)]
+    grids = {layer.name: f"{layer.name} ({layer.grid})" for layer in asked.trace.layers}
+    st.selectbox(
+        "Seen at layer", names if asked.layer in names else [*names, asked.layer], format_func=grids.__getitem__,
+        label_visibility="collapsed", width=190, **session.bound("layer", asked.layer, "layer"),
+    )  # fmt: skip
+
+
+def choose_order(asked: Asked) -> None:
+    """Draw the order of the answers, and the search for further ones."""
+    orders = SORTS[asked.chosen.view]
+    st.segmented_control(
+        "Sorted by", list(orders), format_func=orders.__getitem__, **state.bound("sort", sort_of(asked.chosen), "sort")
+    )
+    st.multiselect(
+        "Also show", range(len(asked.trace.answer.names)), format_func=asked.name, max_selections=MOST_FOUND,
+        placeholder="Find any class", width=420,
+        **state.bound("also", list(known_classes(asked.chosen, asked.trace)), "also", tuple),
+    )  # fmt: skip
