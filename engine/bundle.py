@@ -202,7 +202,7 @@ def _bundle(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
     judged = {role: photo for role, photo in photos.items() if role in (IMAGE, REFERENCE)}
     if len(brought) + len(judged) < len(photos) or IMAGE not in judged:
         raise ValueError("pictures")
-    own = {role: File(_text(name, 200), files[f"files/{role}"]) for role, name in manifest["files"].items()}
+    own = {role: File(_plain(name), files[f"files/{role}"]) for role, name in manifest["files"].items()}
     maps = {
         name: RawMap(dict(_arrays(files[f"maps/{name}.npz"], f"The map {name}")), dict(facts))
         for name, facts in manifest["maps"].items()
@@ -217,14 +217,14 @@ def _bundle(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
 def _photo(told: Mapping[str, Any], files: Mapping[str, bytes], opened: dict[str, Photo]) -> Photo:
     """A picture of the manifest, decoded once."""
     file, note = _text(told["file"], 40), _text(told["note"], 200)
-    if not _NOTE.fullmatch(note) or plain_name(told["name"]) != told["name"]:
+    if not _NOTE.fullmatch(note):
         raise ValueError("note")
     if file not in opened:
         opened[file] = decode(files[file], max_side=MAX_PIXELS)
     photo = opened[file]
     if photo.digest != told["digest"] or photo.size != (told["width"], told["height"]):
         raise ValueError("digest")
-    return replace(photo, name=told["name"], note=note)
+    return replace(photo, name=_plain(told["name"]), note=note)
 
 
 def _arrays(content: bytes, title: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -251,6 +251,13 @@ def _text(value: Any, most: int) -> str:
     if not isinstance(value, str) or len(value) > most:
         raise ValueError("text")
     return value
+
+
+def _plain(value: Any) -> str:
+    """A file name as `plain_name` leaves it: it is shown."""
+    if plain_name(_text(value, 200)) != value:
+        raise ValueError("name")
+    return str(value)
 
 
 def _refused(word: str) -> None:

@@ -38,6 +38,27 @@ def enlarge(values: NDArray[np.float32], width: int, height: int, extent: Extent
     return (down @ values.astype(np.float32) @ across.T).astype(np.float32)
 
 
+def reduced(values: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """A map (h, w) with at most `most` cells a side, each the mean of those that it covers; small ones as they are."""
+    rows, columns = values.shape
+    if max(rows, columns) <= most:
+        return values
+    size = (min(columns, most), min(rows, most))
+    return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX), np.float32)
+
+
+def contrasted(
+    values: NDArray[np.float32], slope: NDArray[np.float32], level: NDArray[np.float32] | None, q: float
+) -> NDArray[np.float32]:
+    """The map (h, w) of a score Q: values - Q slope.
+
+    With a `level` (patch scores) only what speaks against Q, by side: above zero where the level lies above Q, below
+    zero where it lies below (see `engine.quality.QualityResult.sides`).
+    """
+    shown = values - np.float32(q) * slope
+    return shown if level is None else np.maximum(0, shown) * np.sign(level - np.float32(q))
+
+
 def _weights(pixels: int, cells: int, begin: float, end: float) -> NDArray[np.float32]:
     """Linear interpolation as a matrix (pixels, cells)."""
     places = ((np.arange(pixels) + 0.5) / pixels - begin) / (end - begin) * cells - 0.5

@@ -5,17 +5,20 @@ from typing import TypeVar
 import streamlit as st
 
 from engine import METHODS, Trace
+from engine.bundle import Place
 from engine.errors import ExplorerError
+from engine.export import pass_facts
 from engine.images import Photo
 from pages.widgets import session
 from pages.widgets.class_bars import class_bars
-from pages.widgets.downloads import downloads
+from pages.widgets.desk import corner, desk
 from pages.widgets.image_picker import image_picker
 from pages.widgets.layer_strip import LayerThumbnail, layer_strip
 from pages.widgets.map_panel import MAX_PANELS, PanelEvent, PanelPhoto, map_panel
-from pages.widgets.panels import OFFERED, changed_options, options_of, panel
+from pages.widgets.panels import OFFERED, changed_options, changed_row, method_at, options_of, panel
 from pages.widgets.question_bar import known_layer, network, question
-from pages.widgets.session import Choice
+from pages.widgets.session import UPLOAD, Choice
+from pages.widgets.share import Shown
 from pages.widgets.style import style
 
 T = TypeVar("T")
@@ -23,6 +26,7 @@ T = TypeVar("T")
 
 def page() -> None:
     choice = session.current()
+    room, shown = corner(), None
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="top"):
         photo = image_picker(choice)
         model = network(choice)
@@ -32,11 +36,13 @@ def page() -> None:
         except ExplorerError as error:
             st.error(str(error), icon=":material/error:")
         else:
-            explore(choice, photo, trace)
+            shown = explore(choice, photo, trace)
+    uploaded = {UPLOAD: photo} if choice.photo == UPLOAD and "upload" in st.session_state else {}
+    desk(room, Place("compare", session.to_address(choice), uploaded), shown, OFFERED)
     session.publish()
 
 
-def explore(choice: Choice, photo: Photo, trace: Trace) -> None:
+def explore(choice: Choice, photo: Photo, trace: Trace) -> Shown:
     """Everything below the choice of photo and network."""
     fact, foil = question(choice, trace)
     with st.container(key="body"):
@@ -48,16 +54,39 @@ def explore(choice: Choice, photo: Photo, trace: Trace) -> None:
             probabilities=trace.answer.probabilities, on_foil=lambda index: session.change(foil=index),
         )  # fmt: skip
     with maps:
-        kept = choice.panels[:MAX_PANELS]
-        panels = [panel(f"panel{at}", name, choice, trace, photo, fact, foil) for at, name in enumerate(kept)]
+        places = choice.panels[:MAX_PANELS]
+        panels = [panel(place, method_at(place), choice, trace, photo, fact, foil) for place in places]
         map_panel(
             panel_photo(photo), panels, key="panels", methods=OFFERED,
             on_event=lambda event: react(event, choice, trace, fact, foil),
         )  # fmt: skip
         strip(choice, photo, trace, fact)
         options(choice)
-        downloads(choice, photo, trace, fact, foil)
     about(trace)
+    return Shown(
+        heading(trace, fact, foil), photo, panel_photo(photo), tuple(panels), settings(choice, photo, trace),
+        pass_facts(trace),
+    )  # fmt: skip
+
+
+def heading(trace: Trace, fact: int, foil: int) -> str:
+    """The question as it stands above the maps."""
+    return f"Why {trace.answer.names[fact]}, rather than {trace.answer.names[foil]}?"
+
+
+def settings(choice: Choice, photo: Photo, trace: Trace) -> dict[str, str]:
+    """What a reader of the report should know."""
+    width, height = photo.size
+    told = {
+        "Photo": f"{photo.name or 'a photo'}, {width} × {height} pixels" + (f", {photo.note}" if photo.note else ""),
+        "Network": f"{trace.model.title}, {trace.model.weights}, at {trace.size} × {trace.size} pixels",
+        "Weights": trace.model.key,
+        "Its answers": ", ".join(f"{name} {probability:.1%}" for _, name, probability in trace.answer.top(5)),
+        "Seen at": known_layer(choice, trace) or "each method’s own layer",
+    }
+    if choice.options:
+        told["Options"] = ", ".join(f"{name}: {value}" for name, value in choice.options)
+    return told
 
 
 def said(trace: Trace, photo: Photo) -> None:
@@ -83,19 +112,14 @@ def panel_photo(photo: Photo) -> PanelPhoto:
 
 def react(event: PanelEvent, choice: Choice, trace: Trace, fact: int, foil: int) -> None:
     """What a person did in the panels that asks for other maps."""
-    places = [f"panel{at}" for at in range(len(choice.panels))]
-    if event.kind == "add":
-        session.change(panels=(*choice.panels, event.method)[:MAX_PANELS])
-    elif event.kind in ("method", "remove") and event.panel in places:
-        at = places.index(event.panel)
-        new = (event.method,) if event.kind == "method" else ()
-        session.change(panels=(*choice.panels[:at], *new, *choice.panels[at + 1 :]))
-    elif event.kind == "foil":
+    if event.kind == "foil":
         order = [index for index, _, _ in trace.answer.top(len(trace.answer.names)) if index != fact]
         session.change(foil=step(order, foil, event.step))
     elif event.kind == "layer":
         layers = [layer.name for layer in trace.layers if layer.principal]
         session.change(layer=step(layers, known_layer(choice, trace) or layers[-1], event.step))
+    else:
+        session.change(panels=changed_row(choice.panels, event))
 
 
 def step(order: list[T], now: T, by: int) -> T:
@@ -119,8 +143,9 @@ def strip(choice: Choice, photo: Photo, trace: Trace, fact: int) -> None:
 
 def options(choice: Choice) -> None:
     """The options of every method on the page that has some."""
+    shown = {method_at(place) for place in choice.panels}
     for asked in METHODS:
-        if asked.options and asked.id in choice.panels:
+        if asked.options and asked.id in shown:
             with st.expander(f"Options of {asked.title.lower()}"), st.container(horizontal=True):
                 values = asked.complete(options_of(choice, asked))
                 for option in asked.options:

@@ -5,18 +5,21 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from engine.bundle import UPLOAD_REFERENCE, Place
 from engine.errors import ExplorerError, WeightsError
 from engine.images import Photo
 from engine.quality import STRIDES, QualityResult
 from engine.quality_screen import likeness, opinion, passes
 from pages.widgets import session
-from pages.widgets.map_panel import map_panel
+from pages.widgets.desk import corner, desk
+from pages.widgets.map_panel import Panel, map_panel
 from pages.widgets.picture import picture
 from pages.widgets.quality_dial import quality_dial
 from pages.widgets.quality_lab import lab
 from pages.widgets.quality_panels import ANY_Q, FIRST_Q, figure, panels
-from pages.widgets.quality_photos import Judged, judged, panel_photo, picker, thumbnail
-from pages.widgets.quality_state import ALIGN, CROP, WITH, WITHOUT, QualityChoice, state
+from pages.widgets.quality_photos import OWN, REFERENCE, Judged, judged, panel_photo, picker, thumbnail
+from pages.widgets.quality_state import ALIGN, CROP, UPLOAD, WITH, WITHOUT, QualityChoice, state
+from pages.widgets.share import Shown
 from pages.widgets.style import style
 
 CSS = Path(__file__).parent / "widgets" / "quality.css"
@@ -26,16 +29,18 @@ MOST_REFINED = 64
 
 def page() -> None:
     choice = state.current()
+    room = corner()
     picker(choice)
     try:
         given = judged(choice)
-        explore(choice, given)
+        explore(choice, given, room)
     except ExplorerError as error:
         st.error(str(error), icon=":material/error:")
+        desk(room, place(choice), None)
     state.publish()
 
 
-def explore(choice: QualityChoice, given: Judged) -> None:
+def explore(choice: QualityChoice, given: Judged, room: DeltaGenerator) -> None:
     """Everything below the choice of the photo; last of all a finer map, where one is still to come."""
     fitting(given)
     reference = given.reference if choice.judge == WITH else None
@@ -53,9 +58,41 @@ def explore(choice: QualityChoice, given: Judged) -> None:
     if missing:
         st.info(missing, icon=":material/info:")
     coarse = done + 1 < len(strides)
-    body(choice, given, result, coarse)
-    if coarse:
+    row = panels(result, given.photo, coarse)
+    body(choice, given, result, row)
+    opened = desk(room, place(choice), shown(given, result, row, reference, coarse))
+    if coarse and not opened:  # a dialog would close when the page runs again
         refine(given.photo, reference, strides[done : done + 2], progress, key)
+
+
+def place(choice: QualityChoice) -> Place:
+    """The state with the photos that the person brought."""
+    uploads = {UPLOAD: OWN, UPLOAD_REFERENCE: REFERENCE} if choice.photo == UPLOAD and OWN in st.session_state else {}
+    photos = {role: st.session_state[key] for role, key in uploads.items() if key in st.session_state}
+    return Place("image_quality", state.to_address(choice), photos)
+
+
+def shown(given: Judged, result: QualityResult, row: list[Panel], reference: Photo | None, coarse: bool) -> Shown:
+    """What there is to share."""
+    width, height = given.photo.size
+    settings = {
+        "Photo": f"{given.photo.name or 'a photo'}, {width} × {height} pixels",
+        "Score": f"{result.score:.3f} of 1, {opinion(result):.1f} of 9 on TID2013’s opinion scale",
+        "Looks like": looks(result, 3),
+        "Network": f"the {result.kind} quality network, {result.note}",
+    }
+    settings |= {f"Note {at}": note for at, note in enumerate(given.notes, 1)}
+    facts = {"score": result.score, "kind": result.kind, "stride": result.stride}
+    unfinished = "A finer map is still to come. Close this, wait for it or keep the coarse one, and share then."
+    return Shown(
+        f"Why {result.score:.2f}, rather than Q?", given.photo, panel_photo(given.photo), tuple(row), settings, facts,
+        reference, unfinished if coarse else "",
+    )  # fmt: skip
+
+
+def looks(result: QualityResult, count: int) -> str:
+    """What the damage looks like to the network, in words."""
+    return ", ".join(f"{title.lower()} {share:.0%}" for title, share in likeness(result, count))
 
 
 def assess(photo: Photo, reference: Photo | None, stride: int, place: DeltaGenerator) -> tuple[QualityResult, str]:
@@ -134,7 +171,7 @@ def fitting(given: Judged) -> None:
                 st.caption("Until then the photo is judged without its reference.")
 
 
-def body(choice: QualityChoice, given: Judged, result: QualityResult, coarse: bool) -> None:
+def body(choice: QualityChoice, given: Judged, result: QualityResult, row: list[Panel]) -> None:
     """The score, the curve, the lab, and the maps."""
     with st.container(key="judged"):
         score, speaks, distort = st.columns([1, 1.25, 2], gap="medium")
@@ -151,15 +188,14 @@ def body(choice: QualityChoice, given: Judged, result: QualityResult, coarse: bo
         else:
             st.markdown("**The photo and its reference**")
             beside(given)
-    map_panel(panel_photo(given.photo), panels(result, given.photo, coarse), key="maps", columns=4)
+    map_panel(panel_photo(given.photo), row, key="maps", columns=4)
     about(result)
 
 
 def said(given: Judged, result: QualityResult) -> None:
     """The score in words."""
-    looks = ", ".join(f"{title.lower()} {share:.0%}" for title, share in likeness(result, 2))
     st.caption(
-        f"{opinion(result):.1f} of 9 on TID2013’s opinion scale. Looks like: {looks}. "
+        f"{opinion(result):.1f} of 9 on TID2013’s opinion scale. Looks like: {looks(result, 2)}. "
         f"{result.note[0].upper()}{result.note[1:]}."
     )
     for note in given.notes:

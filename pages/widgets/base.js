@@ -78,3 +78,24 @@ function number(value) {
     : String(Number(value.toPrecision(3)));  // "0.00064": JavaScript itself changes to powers below 1e-6
   return text.replace("-", "\u2212").replace(/e\+?(.+)/, "e$1").replace("e-", "e\u2212");
 }
+
+// Small pictures on buttons: paths in a square of 16, drawn as lines in the text's colour.
+const ICONS = {
+  save: "M8 1.5v8.2m0 0L4.8 6.5M8 9.7l3.2-3.2M2.5 11.5v2.2h11v-2.2",
+  close: "M3.5 3.5l9 9m0-9l-9 9",
+  share: "M8 10V1.8m0 0L5 4.8m3-3l3 3M3 7.5v6.7h10V7.5",
+  history: "M2 8a6 6 0 1 0 2-4.5M2 2v2.8h2.8M8 4.5V8l2.4 1.6",
+  present: "M1.5 2.5h13v8h-13zM8 10.5v3.2M5 14h6",
+  help: "M5.6 6a2.4 2.4 0 1 1 3.5 2.1c-.8.4-1.1.8-1.1 1.7M8 12v.3M8 1.5a6.5 6.5 0 1 0 .01 0z",
+  pin: "M9.5 1.8l4.7 4.7-2.3.6-2.6 2.6-.5 3-5.5-5.5 3-.5 2.6-2.6zM5.6 10.4L2 14",
+};
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}

@@ -53,7 +53,7 @@ export default function () {
 """
 
 _PARCEL = """
-const KEPT = 24;  // enough for every widget of a page; a photo is at most some 100 kB
+const KEPT = 64;  // enough for every widget of a page and a history; a photo is at most some 100 kB
 export default function ({data}) {
   const {header, rest} = unpack(data);
   shelf.parcels.delete(header.digest);
@@ -125,6 +125,7 @@ class Widget:
         def fill(script: str) -> str:
             return script.replace('"NAME"', json.dumps(name)).replace("STYLE", json.dumps(read(styles)))
 
+        self._name = name
         component = st.components.v2.component
         base = _SHELF + read(["base.js"])
         self._library = component(f"expectancy.{name}.library", js=base + read(scripts) + fill(_LIBRARY_END))
@@ -144,7 +145,7 @@ class Widget:
             if event is not None and on_event is not None:
                 on_event(event)
 
-        with st.container(gap=None):
+        with st.container(gap=None, key=f"{self._name}-{key}"):
             self._library(key=f"{key}-library", height="content")
             for parcel in parcels:
                 self._parcel(key=f"{key}-{parcel.digest}", data=parcel.message, height="content")

@@ -3,7 +3,7 @@
 const ZOOM_MOST = 12;
 const KEYS = "Left and right arrow: another foil. Up and down: another layer. Shift and an arrow: move the crosshair. " +
   "Plus, minus, 0: zoom. A click, then the wheel, zooms too; drag to move.";
-const LOOK_ALL = ["hide", "colours", "values", "scale", "look", "fade", "zoom"];
+const LOOK_ALL = ["hide", "colours", "values", "scale", "look", "fade", "zoom", "maps", "present"];
 
 class Row {
   constructor(root, style) {
@@ -22,6 +22,7 @@ class Row {
       make("p", {class: "unseen", id: "keys"}, KEYS), this.spoken);
     settleIn(root, style, this.element);
     this.sizes = new ResizeObserver(() => this.want("size"));
+    this.presented = (event) => this.present(event);
   }
 
   // `turn` tells a later message from an earlier one.
@@ -41,16 +42,20 @@ class Row {
 
   apply({photo, panels, methods, canAdd, marks, columns}, rest) {
     this.element.style.setProperty("--aspect", `${photo.w} / ${photo.h}`);
+    this.methods = methods;
     const kept = new Map();
-    for (const told of panels) {
-      const panel = this.panels.get(told.id) ?? new Panel(this);
+    const ids = new Set(panels.map(({id}) => id));
+    const before = [...this.panels].map(([id, panel]) => (ids.has(id) ? null : panel));
+    for (const [at, told] of panels.entries()) {  // where another method took a place, its element and the focus stay
+      const panel = this.panels.get(told.id) ?? before[at] ?? new Panel(this);
       kept.set(told.id, panel);
       const [values, slope, level] = ["values", "slope", "level"].map((name) => numbersAt(told[name], rest));
       panel.receive(told, {values, slope, level}, methods, marks);
     }
     const order = [...kept.values()].map((panel) => panel.element);
     if (order.length !== this.grid.childElementCount || order.some((element, i) => element !== this.grid.children[i])) {
-      for (const [id, panel] of this.panels) if (!kept.has(id)) this.sizes.unobserve(panel.stage);
+      const stay = new Set(kept.values());
+      for (const panel of this.panels.values()) if (!stay.has(panel)) this.sizes.unobserve(panel.stage);
       this.grid.replaceChildren(...order);
       for (const panel of kept.values()) this.sizes.observe(panel.stage);
     }
@@ -67,11 +72,28 @@ class Row {
 
   open() {
     this.unwatch ??= watchView((names) => this.viewed(names));
+    globalThis.addEventListener("expectancy-present", this.presented);
   }
 
   close() {
     this.unwatch?.();
     this.unwatch = null;
+    globalThis.removeEventListener("expectancy-present", this.presented);
+  }
+
+  // A key of presenter mode, for the first row that there is: the next foil or layer, or the method at that number.
+  present(event) {
+    if (event.defaultPrevented) return;
+    event.preventDefault();
+    const {kind, by} = event.detail;
+    if (kind !== "method") { this.step(kind, by); return; }
+    const panels = [...this.panels.values()];
+    const panel = panels.find(({element}) => element.contains(this.root.activeElement)) ?? panels[0];
+    const [method] = this.methods[by - 1] ?? [];
+    if (!panel || !method || panel.told.method === null || panel.told.method === method) return;
+    panel.select.value = method;
+    panel.switch();
+    say(this.spoken, `Panel ${panels.indexOf(panel) + 1}: ${panel.select.selectedOptions[0].textContent}`);
   }
 
   viewed(names) {
@@ -101,8 +123,9 @@ class Row {
     else if (wanted.has("quality")) this.drawMaps(panels, (panel) => panel.slope);
     if (wanted.has("point") || wanted.has("size")) for (const panel of panels) panel.point(this.place);
     if (wanted.has("point")) tellPoint(this.photo.digest, this.place, this.over?.stage);
-    for (const panel of panels) panel.map.style.opacity = views.now.opacity / 100;
+    for (const panel of panels) panel.map.style.opacity = views.now.maps === "hidden" ? 0 : views.now.opacity / 100;
     this.element.classList.toggle("grey", views.now.photo === "grey");
+    this.element.classList.toggle("presenting", views.now.present === "on");
     this.element.classList.toggle("zoomed", this.window().share < 1);
     this.tools.show(this.window().share);
   }
@@ -116,17 +139,6 @@ class Row {
       if (panel.map.width) panel.drawMap(shared ? Math.max(...peers.map((peer) => ends.get(peer))) : ends.get(panel));
       if (panel.slope) panel.contrast.show();
     }
-  }
-
-  // Colour tables are the same for many panels: keep those of the last look.
-  tables(look) {
-    const key = JSON.stringify(look);
-    this.made ??= new Map();
-    if (!this.made.has(key)) {
-      if (this.made.size > 8) this.made.clear();
-      this.made.set(key, lookup(look));
-    }
-    return this.made.get(key);
   }
 
   // The part of the photo in view: its upper left corner and its share of the width. Zoom belongs to one photo.
@@ -221,17 +233,6 @@ function clamped(x, y, share) {
   const size = Math.min(1, Math.max(1 / ZOOM_MOST, share));
   const inside = (from) => Math.min(1 - size, Math.max(0, from));
   return {x: inside(x), y: inside(y), share: size};
-}
-
-// The decoded photo of that digest; the last few stay, so that going back to one is immediate.
-async function bitmapOf(digest) {
-  const bitmaps = (shelf.bitmaps ??= new Map());
-  if (!bitmaps.has(digest)) {
-    const {header, bytes} = await parcel(digest);
-    bitmaps.set(digest, await createImageBitmap(new Blob([bytes], {type: header.type})));
-    for (const old of [...bitmaps.keys()].slice(0, -6)) bitmaps.delete(old);
-  }
-  return bitmaps.get(digest);
 }
 
 const start = (style) => oneForEachRoot(Row, style);

@@ -7,8 +7,8 @@ as an event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Literal
 
@@ -83,7 +83,9 @@ class Panel:
     score: float | None = None
     """The image's score s, shown beside Q (quality panels)."""
     notes: tuple[str, ...] = ()
-    """Short honest labels: "7 x 7 map, enlarged", "Q equals P", "from the cache, 4 ms"."""
+    """Short honest labels: "7 x 7 map, enlarged", "Q equals P"."""
+    speed: str = ""
+    """What the map cost this time ("4 ms"): shown as a note, and no part of what is shared."""
     meaning: tuple[str, str] = ("speaks for it", "speaks against it")
     """What a positive and a negative value mean, for the legend."""
     signed: bool = False
@@ -98,6 +100,8 @@ class Panel:
     method: str | None = None
     """Id of the method shown; with `methods` given to map_panel, the title becomes a selector."""
     removable: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What a bundle's manifest says of the map: JSON values."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,8 @@ def map_panel(
         raise ValueError(f"map_panel takes at most {MOST_PANELS} panels, each with an id of its own.")
     blob = Blob()
     header = {
-        "photo": {"digest": photo.parcel.digest, "w": photo.width, "h": photo.height, "name": photo.name},
-        "panels": [_describe(panel, blob) for panel in panels],
+        "photo": describe_photo(photo),
+        "panels": [describe_panel(panel, blob) for panel in panels],
         "methods": [list(method) for method in methods],
         "canAdd": can_add and bool(methods) and len(panels) < MAX_PANELS,
         "marks": MARKED_Q,
@@ -166,8 +170,13 @@ def _read(event: dict[str, Any]) -> PanelEvent:
     return PanelEvent(event["kind"], event.get("panel", ""), event.get("method", ""), event.get("step", 0))
 
 
-def _describe(panel: Panel, blob: Blob) -> dict[str, Any]:
-    """Give the panel's part of the header; its numbers go to the blob."""
+def describe_photo(photo: PanelPhoto) -> dict[str, Any]:
+    """The photo's part of a message's header; its picture is the parcel of that digest."""
+    return {"digest": photo.parcel.digest, "w": photo.width, "h": photo.height, "name": photo.name}
+
+
+def describe_panel(panel: Panel, blob: Blob) -> dict[str, Any]:
+    """The panel's part of a message's header; its numbers go to the blob. Raises ValueError where shapes do not fit."""
     if panel.level is not None and panel.slope is None:
         raise ValueError(f"Panel {panel.id!r}: a level needs a slope.")
     for grid in (panel.slope, panel.level):
@@ -184,7 +193,7 @@ def _describe(panel: Panel, blob: Blob) -> dict[str, Any]:
         "end": panel.end,
         "q": panel.q,
         "score": panel.score,
-        "notes": panel.notes,
+        "notes": (*panel.notes, panel.speed) if panel.speed else panel.notes,
         "meaning": panel.meaning,
         "signed": panel.signed,
         "range": panel.value_range,
@@ -193,3 +202,6 @@ def _describe(panel: Panel, blob: Blob) -> dict[str, Any]:
         "method": panel.method,
         "removable": panel.removable,
     }
+
+
+_describe = describe_panel

@@ -2,19 +2,27 @@
 
 const PIXELS = 1_000_000;  // painted at most for all panels together in one frame; beyond that the browser enlarges
 const FINE = 20_000;  // cells of a grid from which on single ones do not set the scale
-const ICONS = {
-  save: "M8 1.5v8.2m0 0L4.8 6.5M8 9.7l3.2-3.2M2.5 11.5v2.2h11v-2.2",
-  close: "M3.5 3.5l9 9m0-9l-9 9",
-};
 
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
+// Colour tables are the same for many panels: those of the last look are kept.
+const tablesMade = new Map();
+function tablesOf(look) {
+  const key = JSON.stringify(look);
+  if (!tablesMade.has(key)) {
+    if (tablesMade.size > 8) tablesMade.clear();
+    tablesMade.set(key, lookup(look));
+  }
+  return tablesMade.get(key);
+}
+
+// The decoded photo of that digest; the last few stay, so that going back to one is immediate.
+async function bitmapOf(digest) {
+  const bitmaps = (shelf.bitmaps ??= new Map());
+  if (!bitmaps.has(digest)) {
+    const {header, bytes} = await parcel(digest);
+    bitmaps.set(digest, await createImageBitmap(new Blob([bytes], {type: header.type})));
+    for (const old of [...bitmaps.keys()].slice(0, -6)) bitmaps.delete(old);
+  }
+  return bitmaps.get(digest);
 }
 
 // "upper left", "middle": the third of the map where a cell lies, for those who do not see it.
@@ -175,7 +183,7 @@ class Panel {
   style(end) {
     const {hide, colours, fade, look: form} = views.now;
     const {range, extent} = this.told;
-    const tables = this.host.tables({colours, signed: this.signed, hide: hide / 100, fade: fade === "on" && !range});
+    const tables = tablesOf({colours, signed: this.signed, hide: hide / 100, fade: fade === "on" && !range});
     return {view: this.host.window(), extent, smooth: form === "smooth", tables, scale: {zero: range ? range[0] : 0, end}};
   }
 
@@ -194,6 +202,20 @@ class Panel {
     const {width, height, data} = image;
     paint(new Uint32Array(data.buffer), width, height, this.grid, {...this.style(this.end), stripe});
     context.putImageData(image, 0, 0);
+  }
+
+  // Draw photo and map, as they are looked at, into a rectangle of another canvas.
+  stillInto(context, left, top, width, height, stripe) {
+    context.filter = views.now.photo === "grey" ? "grayscale(1)" : "none";
+    this.photoInto(context, left, top, width, height);
+    context.filter = "none";
+    if (!this.grid) return;
+    const overlay = make("canvas", {width, height});
+    const brush = overlay.getContext("2d");
+    this.paintInto(brush, brush.createImageData(width, height), stripe);
+    context.globalAlpha = views.now.opacity / 100;
+    context.drawImage(overlay, left, top);
+    context.globalAlpha = 1;
   }
 
   drawLegend(style, end) {

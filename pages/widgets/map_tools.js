@@ -129,17 +129,7 @@ function savePanel(panel) {
   y += 40;
   write(panel.question.textContent, 24);
   y += 44;
-  context.filter = views.now.photo === "grey" ? "grayscale(1)" : "none";
-  panel.photoInto(context, margin, y, inner, picture);
-  context.filter = "none";
-  if (panel.grid) {
-    const overlay = make("canvas", {width: inner, height: picture});
-    const brush = overlay.getContext("2d");
-    panel.paintInto(brush, brush.createImageData(inner, picture), 16);
-    context.globalAlpha = views.now.opacity / 100;
-    context.drawImage(overlay, margin, y);
-    context.globalAlpha = 1;
-  }
+  panel.stillInto(context, margin, y, inner, picture, 16);
   y += picture + 16;
   if (panel.grid) {
     context.drawImage(panel.strip, margin, y, inner, 20);

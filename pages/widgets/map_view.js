@@ -12,6 +12,8 @@ const VIEW_CHOICES = {  // the first is the default
   look: ["smooth", "cells"],
   photo: ["colour", "grey"],
   fade: ["on", "off"],
+  maps: ["shown", "hidden"],
+  present: ["off", "on"],  // presenter mode: see desk.js
 };
 const VIEW_DEFAULTS = {
   opacity: 75,  // per cent

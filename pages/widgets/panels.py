@@ -5,15 +5,40 @@ from typing import Any
 
 from engine import METHODS, Map, Trace, method
 from engine.errors import ExplorerError
+from engine.export import map_facts
 from engine.images import Photo
 from engine.methods import Method
 from pages.widgets import session
-from pages.widgets.map_panel import Panel
+from pages.widgets.map_panel import MAX_PANELS, Panel, PanelEvent
 from pages.widgets.session import QUALITY, Choice
 
 OFFERED = ((QUALITY, "Contrastive quality"), *((m.id, m.title) for m in METHODS))
-INSTANT = 20.0
-"""Milliseconds below which a map counts as being there at once."""
+
+
+def changed_row(row: tuple[str, ...], event: PanelEvent) -> tuple[str, ...]:
+    """The places of a row of panels after a person switched, added or removed one.
+
+    A place is named after its method, the second of a method "quality~2": its Q stays with it, whatever goes beside it.
+    """
+    if event.kind == "add":
+        return (*row, _new_place(row, event.method))[:MAX_PANELS]
+    if event.panel not in row:
+        return row
+    at = row.index(event.panel)
+    if event.kind == "remove":
+        return (*row[:at], *row[at + 1 :]) or row
+    if event.kind == "method" and event.method != method_at(event.panel):
+        return (*row[:at], _new_place(row, event.method), *row[at + 1 :])
+    return row
+
+
+def method_at(place: str) -> str:
+    """The method that a place shows."""
+    return place.partition("~")[0]
+
+
+def _new_place(row: tuple[str, ...], name: str) -> str:
+    return next(place for place in (name, *(f"{name}~{n}" for n in range(2, MAX_PANELS + 2))) if place not in row)
 
 
 def panel(place: str, name: str, choice: Choice, trace: Trace, photo: Photo, fact: int, foil: int) -> Panel:
@@ -21,7 +46,7 @@ def panel(place: str, name: str, choice: Choice, trace: Trace, photo: Photo, fac
 
     What cannot be shown becomes a panel with the sentence that says why.
     """
-    removable = place not in session.PANELS[:1]
+    removable = len(choice.panels) > 1
     try:
         if name == QUALITY:
             return _quality(place, photo, removable)
@@ -38,12 +63,14 @@ def panel(place: str, name: str, choice: Choice, trace: Trace, photo: Photo, fac
         asked.asks.format(**words),
         asked.sentence.format(**words),
         found.values,
-        notes=_notes(found, trace),
+        notes=_notes(found),
+        speed="from the cache" if found.cached else f"{found.milliseconds:.0f} ms",
         meaning=(asked.for_.format(**words), asked.against.format(**words)),
         scale_group=asked.reading.__name__,
         extent=found.extent,
         method=name,
         removable=removable,
+        facts=map_facts(trace, found),
     )
 
 
@@ -61,12 +88,11 @@ def changed_options(choice: Choice, asked: Method, values: Mapping[str, Any]) ->
     return tuple((name, str(value)) for name, value in merged.items() if value != defaults[name])
 
 
-def _notes(found: Map, trace: Trace) -> tuple[str, ...]:
+def _notes(found: Map) -> tuple[str, ...]:
     height, width = found.values.shape
     where = "the input’s pixels" if method(found.method).grid == "input" else found.layer
-    speed = "from the cache" if found.cached else f"{found.milliseconds:.0f} ms"
     size = f"{width} × {height} map, enlarged" if max(height, width) < 100 else f"{width} × {height} map"
-    return (*found.notes, f"at {where}", size, speed)
+    return (*found.notes, f"at {where}", size)
 
 
 def _quality(place: str, photo: Photo, removable: bool) -> Panel:
@@ -89,4 +115,5 @@ def _quality(place: str, photo: Photo, removable: bool) -> Panel:
         scale_group="quality",
         method=QUALITY,
         removable=removable,
+        facts={"method": QUALITY, "score": result.score, "judged_at": list(result.size), "stride": result.stride},
     )

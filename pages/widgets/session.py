@@ -3,6 +3,7 @@
 The address holds everything but an uploaded photo, which stays in the session's memory alone.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -14,14 +15,16 @@ from engine import Engine
 QUALITY = "quality"
 UPLOAD = "upload"
 PANELS = ("gradcam", "contrastive-saliency", QUALITY)
+_PLACE = re.compile(r"[a-z0-9-]{1,30}(~[2-9])?")
 
 
 @dataclass(frozen=True)
 class Choice:
     """The state of a view. None or "" means: the usual one (the network's answer, the runner-up, a method's own layer).
 
-    `photo` is a sample's name or "upload"; `panels` are method ids, "quality" among them; `options` are the
-    non-default options of contrastive saliency as (name, value) pairs of text.
+    `photo` is a sample's name or "upload"; `panels` are places, each named after its method ("quality", or the id of
+    one of METHODS; the second of a method "quality~2"); `options` are the non-default options of contrastive saliency
+    as (name, value) pairs of text.
     """
 
     photo: str = "cat"
@@ -101,8 +104,9 @@ def from_address(parameters: dict[str, str]) -> Choice:
             values[name] = int(parameters[name][:9])
     if parameters.get("weights") == "random":
         values["weights"] = "random"
-    if "panels" in parameters:
-        values["panels"] = tuple(dict.fromkeys(parameters["panels"].split(",")[:5]))
+    places = [place for place in parameters.get("panels", "").split(",") if _PLACE.fullmatch(place)]
+    if places:
+        values["panels"] = tuple(dict.fromkeys(places[:5]))
     if "options" in parameters:
         pairs = (pair.partition(":") for pair in parameters["options"].split(",")[:10])
         values["options"] = tuple((name, value) for name, _, value in pairs)

@@ -1,0 +1,45 @@
+"""The page's upper right corner: share, history, and presenter mode with its keys."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from engine.bundle import Place
+from pages.widgets import history
+from pages.widgets.frontend import Widget, pack
+from pages.widgets.history import Look
+from pages.widgets.share import Shown, share_dialog, tell_opened
+
+_BROUGHT = "view_brought"
+_widget = Widget("desk", scripts=("map_colours.js", "map_view.js", "desk.js"), styles=("desk.css",))
+
+
+def corner() -> DeltaGenerator:
+    """Room in the page's upper right, to be filled by :func:`desk` once it is known what is shown."""
+    return st.container(key="desk")
+
+
+def desk(room: DeltaGenerator, place: Place, shown: Shown | None, methods: Sequence[tuple[str, str]] = ()) -> bool:
+    """Draw the buttons and remember what is shown; True where one of them has just opened a dialog.
+
+    `shown` is None where there is nothing to show (yet); `methods` are what the keys 1 to 9 put into a panel.
+    """
+    if "bundle_view" in st.session_state:
+        st.session_state[_BROUGHT] = {"id": secrets.token_hex(4), "text": st.session_state.pop("bundle_view")}
+    if shown is not None:
+        history.record(Look(place, shown.heading, shown.small, shown.panels))
+        tell_opened(place, shown)
+    header = {"methods": [list(method) for method in methods], "view": st.session_state.get(_BROUGHT)}
+    with room:
+        event = _widget.mount(pack(header), key="desk-widget", parcels=[], on_event=None)
+    if event is None:
+        return False
+    if event.get("kind") == "history":
+        history.history_dialog(place.page)
+    else:
+        share_dialog(place, shown, str(event.get("view", ""))[:2000], str(event.get("address", ""))[:4000])
+    return True
