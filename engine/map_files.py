@@ -1,9 +1,12 @@
-"""A saliency map that a person brings: a grey picture, or an array in a .npy or .npz file."""
+"""Saliency maps that a person brings: grey pictures, or arrays in .npy or .npz files, matched to photos by name."""
 
 from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,55 @@ from engine.images import decode, plain_name
 
 MAX_BYTES = 64 * 2**20
 MAX_SIDE = 2048
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".npz")
+_TOLD = 3  # names of missing maps in a sentence
+
+
+def maps_in(folder: Path, photos: Sequence[str]) -> dict[str, Path]:
+    """The maps in a folder by the photo that each belongs to; photos without a map are left out.
+
+    A map is named as its photo, with or without the photo's suffix: 1001.png, 1001.jpg.npy. Photos that lie in folders
+    (train/a.jpg) have their maps in folders of the same names; where no two photos share a name, anywhere.
+
+    Raises:
+        DataError: no such folder, no map for any of the photos, or two for one of them.
+    """
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {plain_name(folder.name) or folder}; give the folder of the maps.")
+    shared = Counter(PurePosixPath(photo).stem for photo in photos)
+    alone = {stem: photo for photo in photos if shared[stem := PurePosixPath(photo).stem] == 1}
+    known = {str(PurePosixPath(photo).with_suffix("")): photo for photo in photos} | {photo: photo for photo in photos}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        named = path.relative_to(folder).with_suffix("").as_posix()
+        last = PurePosixPath(named).name
+        owner = known.get(named) or alone.get(last) or alone.get(PurePosixPath(last).stem)
+        if owner is None:
+            continue
+        if owner in found:
+            raise DataError(
+                f"The folder {folder.name} has two maps of {plain_name(owner)}, {plain_name(found[owner].name)} and "
+                f"{plain_name(path.name)}; keep one."
+            )
+        found[owner] = path
+    if not found:
+        raise DataError(
+            f"No map in the folder {folder.name} is named as a photo; name each as its photo, "
+            f"for instance {plain_name(PurePosixPath(photos[0]).stem)}.png."
+        )
+    return found
+
+
+def check_all(found: Mapping[str, Path], photos: Sequence[str], folder: Path) -> None:
+    """Raise a DataError that names the first photos for which no map was found, where there are any."""
+    missing = [plain_name(photo) for photo in photos if photo not in found]
+    if missing:
+        listed = ", ".join(missing[:_TOLD]) + (", ..." if len(missing) > _TOLD else "")
+        many = f"the maps of {len(missing)} of {len(photos)} photos ({listed})"
+        what = many if len(photos) > 1 else f"a map of {listed}"
+        raise DataError(f"The folder {folder.name} lacks {what}; name each map as its photo.")
 
 
 def read_map(content: bytes, size: tuple[int, int], name: str = "") -> NDArray[np.float32]:
@@ -41,6 +93,16 @@ def read_map(content: bytes, size: tuple[int, int], name: str = "") -> NDArray[n
         except ImageError as error:
             raise DataError(f"{title} is no picture and no .npy or .npz file that can be read.") from error
     return _checked(values, size, title)
+
+
+def read_map_file(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The map in the file at `path`; see ``read_map``. Raises DataError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"The map {plain_name(path.name)} cannot be read; check its permissions.") from error
+    return read_map(content, size, path.name)
 
 
 def _checked(values: np.ndarray, size: tuple[int, int], title: str) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from engine.errors import DataError
-from engine.map_files import MAX_SIDE, read_map
+from engine.map_files import MAX_SIDE, check_all, maps_in, read_map, read_map_file
 
 SIZE = (200, 100)
 RAMP = np.linspace(0, 4, 20 * 10, dtype=np.float32).reshape(10, 20)
@@ -91,3 +92,64 @@ def test_what_is_no_map_gets_one_sentence(content: bytes, sentence: str) -> None
     with pytest.raises(DataError, match=sentence) as told:
         read_map(content, SIZE, "salgan.npy")
     assert str(told.value).startswith("The map salgan.npy") and str(told.value).endswith(".")
+
+
+# --- a folder of maps ---------------------------------------------------------------------------------------
+
+
+def folder_of(path: Path, *names: str) -> Path:
+    for name in names:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(npy(RAMP))
+    return path
+
+
+def found(path: Path, *photos: str) -> dict[str, str]:
+    return {photo: map_.relative_to(path).as_posix() for photo, map_ in maps_in(path, photos).items()}
+
+
+def test_maps_belong_to_the_photos_of_their_names(tmp_path: Path) -> None:
+    maps = folder_of(tmp_path, "1001.png", "1002.jpg.npy", "deep/1003.NPZ", "1004.txt", "other.png")
+    assert found(maps, "1001.jpg", "1002.jpg", "1003.jpg", "1004.jpg") == {
+        "1001.jpg": "1001.png", "1002.jpg": "1002.jpg.npy", "1003.jpg": "deep/1003.NPZ",
+    }  # fmt: skip
+
+
+def test_photos_in_folders_have_their_maps_in_folders(tmp_path: Path) -> None:
+    maps = folder_of(tmp_path, "Action/001.png", "Art/001.png", "002.png")
+    assert found(maps, "Action/001.jpg", "Art/001.jpg", "Art/002.jpg") == {
+        "Action/001.jpg": "Action/001.png", "Art/001.jpg": "Art/001.png", "Art/002.jpg": "002.png",
+    }  # fmt: skip
+    flat = folder_of(tmp_path / "flat", "001.png", "002.png")
+    assert found(flat, "Action/001.jpg", "Art/001.jpg", "Art/002.jpg") == {"Art/002.jpg": "002.png"}, "001 is not clear"
+
+
+def test_what_does_not_pair_is_told_with_the_first_names(tmp_path: Path) -> None:
+    maps = folder_of(tmp_path / "salgan", "1.png", "2.png")
+    photos = [f"{n}.jpg" for n in range(1, 8)]
+    with pytest.raises(DataError) as told:
+        check_all(maps_in(maps, photos), photos, maps)
+    assert str(told.value) == (
+        "The folder salgan lacks the maps of 5 of 7 photos (3.jpg, 4.jpg, 5.jpg, ...); name each map as its photo."
+    )
+    check_all(maps_in(maps, photos), photos[:2], maps)
+    with pytest.raises(DataError, match=r"The folder salgan lacks a map of 3\.jpg; name each map as its photo\."):
+        check_all(maps_in(maps, photos), ["3.jpg"], maps)
+    with pytest.raises(DataError, match=r"lacks the maps of 1 of 3 photos \(3.jpg\);"):
+        check_all(maps_in(maps, photos), photos[:3], maps)
+
+
+def test_folders_that_are_none_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There is no folder nothing; give the folder of the maps"):
+        maps_in(tmp_path / "nothing", ["a.jpg"])
+    with pytest.raises(DataError, match=r"No map in the folder .* is named as a photo; .* for instance a.png"):
+        maps_in(folder_of(tmp_path / "other", "b.png"), ["a.jpg"])
+    with pytest.raises(DataError, match=r"has two maps of a.jpg, a.npy and a.png; keep one"):
+        maps_in(folder_of(tmp_path / "twice", "a.npy", "a.png"), ["a.jpg"])
+
+
+def test_a_map_is_read_from_its_file(tmp_path: Path) -> None:
+    path = folder_of(tmp_path, "a.npy") / "a.npy"
+    np.testing.assert_array_equal(read_map_file(path, SIZE), read_map(npy(RAMP), SIZE))
+    with pytest.raises(DataError, match=r"The map b\.npy cannot be read"):
+        read_map_file(tmp_path / "b.npy", SIZE)

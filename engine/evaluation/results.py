@@ -61,7 +61,7 @@ def _row(entry: dict[str, Any]) -> Row:
     case = Case(
         str(entry["model"]), str(entry["method"]), str(entry["layer"]), float(entry["smooth"]), float(entry["blur"])
     )
-    return Row(case, _means(entry["scores"]), _means(entry["drop"]))
+    return Row(case, _means(entry["scores"]), _means(entry["drop"]), _means(entry.get("drop_percent", {})))
 
 
 def _means(entry: dict[str, Any]) -> dict[str, Mean]:

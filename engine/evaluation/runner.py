@@ -308,9 +308,10 @@ def _on_ray(prepare: Prepare, photos: Sequence[str], jobs: int, address: str) ->
     own = not ray.is_initialized()
     if own:
         # A Ray of its own has room for as many workers as were asked for; a cluster tells how many it has room for.
-        room = {} if address else {"num_cpus": jobs or None}
+        room = None if address else jobs or None
+        quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
         try:
-            ray.init(address or None, include_dashboard=False, log_to_driver=False, logging_level="ERROR", **room)
+            ray.init(address or None, num_cpus=room, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise DataError("Ray cannot be reached at this address; start it or leave the address out.") from error
     workers: list[Any] = []

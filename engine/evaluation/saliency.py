@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError, QuestionError
+from engine.evaluation import downloads
 from engine.evaluation.datasets import LAYOUTS, DataSet, open_data
 from engine.evaluation.runner import Journal, Prepare, Progress
 from engine.evaluation.runner import run as run_all
-from engine.evaluation.saliency_work import DEFAULT, PRINCIPAL, Preparation, Settings
+from engine.evaluation.saliency_work import DEFAULT, PRINCIPAL, OwnMaps, Preparation, Settings
 from engine.evaluation.summary import PhotoScores, as_csv, as_json, as_text, summarise
 from engine.methods import METHODS
 from engine.models.weights import write_atomically
@@ -30,6 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     usual = Settings()
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data set's folder")
+    parser.add_argument(
+        "--download", choices=list(downloads.PARTS), help="first fetch this data set into DIR, where it is not there"
+    )
     parser.add_argument("--format", choices=[one.id for one in LAYOUTS], help="its layout (found by itself)")
     parser.add_argument("--models", default=",".join(usual.models), help="networks, with commas")
     parser.add_argument("--weights", default=usual.weights, help="default, random, or a .safetensors file")
@@ -42,6 +46,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layers", default=DEFAULT, help=f"{DEFAULT}, {PRINCIPAL}, or names with commas; A+B averages two layers"
     )
+    parser.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="score maps of another model too, files named as their photos; NAME@15=DIR for those of photos blurred "
+        "by 15 pixels (may be repeated)",
+    )
     parser.add_argument("--size", type=int, help="side of the network's square input in pixels")
     parser.add_argument("--blur", default="0", help="radii of Gaussian blur in the photo's pixels, with commas")
     parser.add_argument("--smooth", default="0", help="blur of the maps in degrees of visual angle, with commas")
@@ -50,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="OUT", help="write means, intervals, drops and settings")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write every photo's scores")
     parser.add_argument("--maps", type=Path, metavar="DIR", help="write every photo's maps (.npz)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="worker processes")
+    parser.add_argument("--jobs", type=int, metavar="N", help="worker processes (one for each CPU; 0: none)")
     parser.add_argument(
         "--ray", nargs="?", const="", metavar="ADDRESS", help="use Ray: here, or the cluster at an address"
     )
@@ -58,16 +70,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score, resuming where an earlier run stopped; print the table and write what was asked for."""
+    tell = reporter(sys.stderr.isatty())
+    if args.download is not None:
+        downloads.get(args.download, args.data, tell)
     data = open_data(args.data, args.format)
     photos = chosen(data, args.photos, args.limit)
-    preparation = Preparation(data, settings(args), args.maps)
-    if args.jobs < 0:
-        raise QuestionError(f"The number of jobs cannot be {args.jobs}; give 1 or more.")
+    asked = settings(args)
+    preparation = Preparation(data, asked, args.maps, own_maps(args.own, data, photos, asked))
+    jobs = args.jobs if args.jobs is not None else 0 if args.ray is not None else os.cpu_count() or 1
+    if jobs < 0:
+        raise QuestionError(f"The number of jobs cannot be {jobs}; give 1 or more.")
     work = preparation()
     identity = work.identity()
     # Workers load networks for themselves; this process has them already.
-    prepare: Prepare = preparation if args.jobs or args.ray is not None else lambda: work
-    options = {"jobs": args.jobs, "ray": args.ray, "progress": reporter(sys.stderr.isatty())}
+    prepare: Prepare = preparation if jobs or args.ray is not None else lambda: work
+    options = {"jobs": jobs, "ray": args.ray, "progress": tell}
     out = args.json or args.csv
     if out is None:
         results = run_all(prepare, photos, **options)
@@ -89,6 +106,23 @@ def settings(args: argparse.Namespace) -> Settings:
         args.size,
         args.weights,
     )
+
+
+def own_maps(given: Sequence[str], data: DataSet, photos: Sequence[str], asked: Settings) -> tuple[OwnMaps, ...]:
+    """The maps that were brought, checked before anything is computed.
+
+    Raises:
+        QuestionError: a name that is not clear, or a radius that is not measured.
+        DataError: photos and maps do not pair; the first names that lack a map are told.
+    """
+    found = tuple(OwnMaps.parse(text, data.names) for text in given)
+    for one in found:
+        if one.blur not in asked.blur:
+            raise QuestionError(f"The maps {one.name} are of photos blurred by {one.blur:g}; add it to --blur.")
+        if one.name in asked.models or sum((one.name, one.blur) == (o.name, o.blur) for o in found) > 1:
+            raise QuestionError(f"The name {one.name} is given twice; give each map its own name.")
+        one.check(photos)
+    return found
 
 
 def chosen(data: DataSet, span: str | None, limit: int | None) -> list[str]:
@@ -179,6 +213,3 @@ def _write(path: Path, content: str) -> None:
         write_atomically(path, content.encode("utf-8"))
     except OSError as error:
         raise DataError(f"The file {path.name} cannot be written; is the disk full?") from error
-
-
-__all__: Sequence[str] = ("chosen", "configure", "report", "run", "settings")

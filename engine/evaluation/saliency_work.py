@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from engine.evaluation.datasets import DataSet
 from engine.fixations import Pool, density
 from engine.images import Photo, decode
 from engine.layers import find
+from engine.map_files import check_all, maps_in, read_map_file
 from engine.maps import WHOLE, Extent
 from engine.methods import Method, method
 from engine.models.model import Model
@@ -30,6 +33,7 @@ from engine.scores import Truth
 from engine.trace import Trace
 
 CENTRE_BIAS = "centre-bias"
+OWN_MAP = "own-map"
 INPUT = "input"
 DEFAULT, PRINCIPAL = "default", "principal"
 WORKER_MEMORY = 128 * 2**20
@@ -97,12 +101,56 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class OwnMaps:
+    """Maps of another model that a person brings, as files: those of the photos blurred by `blur` pixels.
+
+    `files` maps a photo's name to its map.
+    """
+
+    name: str
+    blur: float
+    folder: Path
+    files: Mapping[str, Path] = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, photos: Sequence[str]) -> OwnMaps:
+        """``NAME=DIR``, or ``NAME@RADIUS=DIR`` for maps of blurred photos.
+
+        Raises:
+            QuestionError: it is not written so.
+            DataError: the folder's maps do not belong to the `photos`; see ``maps_in``.
+        """
+        named, equals, folder = text.partition("=")
+        name, at, radius = (part.strip() for part in named.partition("@"))
+        try:
+            blurred = float(radius) if at else 0.0
+        except ValueError:
+            blurred = -1.0
+        if not (name and equals and folder) or set(name) & set("|,") or len(name) > 40 or not 0 <= blurred < 1000:
+            raise QuestionError(f"The maps {text} have no clear name; write NAME=DIR, or NAME@RADIUS=DIR.")
+        return cls(name, blurred, Path(folder), maps_in(Path(folder), photos))
+
+    def check(self, photos: Sequence[str]) -> None:
+        """Raise a DataError with the first names where photos lack their map."""
+        check_all(self.files, photos, self.folder)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and contents of all maps."""
+        digest = hashlib.sha256()
+        for photo, path in self.files.items():
+            digest.update(f"{photo}|".encode() + hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
 class Preparation:
     """Makes the work in a worker: loads the networks. Picklable."""
 
     data: DataSet
     settings: Settings
     maps: Path | None = None
+    own: tuple[OwnMaps, ...] = ()
 
     def __call__(self) -> SaliencyWork:
         """Load the networks. Raises ModelError, WeightsError; QuestionError for a size that no network takes."""
@@ -111,7 +159,7 @@ class Preparation:
             raise QuestionError(f"The input size must be {SMALLEST_INPUT} to {LARGEST_INPUT} pixels, and is {size}.")
         engine = Engine(memory_limit=WORKER_MEMORY)
         models = {name: engine.load(name, self.settings.weights) for name in self.settings.models}
-        return SaliencyWork(self.data, self.settings, engine, models, self.maps)
+        return SaliencyWork(self.data, self.settings, engine, models, self.maps, self.own)
 
 
 @dataclass(frozen=True)
@@ -123,6 +171,7 @@ class SaliencyWork:
     engine: Engine
     models: Mapping[str, Model]
     maps: Path | None = None
+    own: tuple[OwnMaps, ...] = ()
 
     @cached_property
     def asked(self) -> list[Asked]:
@@ -142,7 +191,7 @@ class SaliencyWork:
             "blur": list(self.settings.blur),
             "smooth": list(self.settings.smooth),
             "size": self.settings.size,
-        }
+        } | ({"own": {f"{one.name}@{one.blur:g}": one.digest for one in self.own}} if self.own else {})
 
     @cached_property
     def _pool(self) -> Pool:
@@ -173,7 +222,7 @@ class SaliencyWork:
         kept: dict[str, Values] = {}
         for radius in self.settings.blur:
             shown = photo if radius == 0 else photo_of(blur(photo.pixels, radius))
-            for case, values, extent in self._maps(shown, radius):
+            for case, values, extent in chain(self._maps(shown, radius), self._own_maps(name, photo.size, radius)):
                 kept[case.key] = values
                 for smooth in self.settings.smooth:
                     large = smoothed(values, photo.size, smooth * self.data.degree(name), extent)
@@ -189,6 +238,12 @@ class SaliencyWork:
             for asked in self.asked:
                 for layer in self.layers(model, asked):
                     yield Case(model_name, asked.text, layer, 0.0, radius), *self._map(trace, asked, layer)
+
+    def _own_maps(self, name: str, size: tuple[int, int], radius: float) -> Iterator[tuple[Case, Values, Extent]]:
+        """The maps that were brought for one photo blurred by `radius`."""
+        for one in self.own:
+            if one.blur == radius:
+                yield Case(one.name, OWN_MAP, "", 0.0, radius), read_map_file(one.files[name], size), WHOLE
 
     def _map(self, trace: Trace, asked: Asked, layers: str) -> tuple[Values, Extent]:
         names = [None] if layers == INPUT else layers.split("+")

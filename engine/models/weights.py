@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from engine.errors import WeightsError
+from engine.errors import ExplorerError, WeightsError
 
 Progress = Callable[[int, int], None]
 """Told (bytes done, bytes in all) while a file is downloaded."""
@@ -116,24 +116,44 @@ def published(url: str, progress: Progress | None = None) -> dict[str, Tensor]:
 
 def download(url: str, path: Path, progress: Progress | None = None) -> None:
     """Fetch `url` to `path`: whole and with the right hash, or not at all. A broken download goes on where it broke."""
+    fetch(url, path, lambda partial: _check(partial, path), _unreachable(path), WeightsError, progress)
+
+
+def fetch(
+    url: str,
+    path: Path,
+    check: Callable[[Path], None],
+    unreachable: str,
+    error: type[ExplorerError],
+    progress: Progress | None = None,
+    most: int = MOST_BYTES,
+) -> None:
+    """Fetch `url` to `path`: whole and as `check` wants it, or not at all. A broken download goes on where it broke.
+
+    `check` looks at the whole file, and raises after deleting one that is wrong. `unreachable` is the sentence for a
+    host that does not give it. Raises `error`, also for a full disk and for a file of more than `most` bytes.
+    """
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        done, total = _fetch(url, partial, progress)
-    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-        raise WeightsError(_broken(path)) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        done, total = _fetch(url, partial, progress, most)
+    except (http.client.HTTPException, ConnectionError, TimeoutError) as broken:
+        raise error(_broken(path)) from broken
+    except OSError as wrong:
+        if wrong.errno in (errno.ENOSPC, errno.EDQUOT):
             partial.unlink(missing_ok=True)
-            raise WeightsError(f"The disk is full, so {path.name} could not be downloaded; make room there.") from error
-        raise WeightsError(_unreachable(path)) from error
+            raise error(f"The disk is full, so {path.name} could not be downloaded; make room there.") from wrong
+        if wrong.errno == errno.EFBIG:
+            partial.unlink(missing_ok=True)
+            raise error(f"{path.name} is larger than {most >> 30} GiB, so it was not downloaded.") from wrong
+        raise error(unreachable) from wrong
     if done < total:
-        raise WeightsError(_broken(path))
-    _check(partial, path)
+        raise error(_broken(path))
+    check(partial)
     partial.replace(path)
 
 
-def _fetch(url: str, partial: Path, progress: Progress | None) -> tuple[int, int]:
+def _fetch(url: str, partial: Path, progress: Progress | None, most: int) -> tuple[int, int]:
     """Append to `partial` what it lacks of `url`: (bytes there now, bytes in all or 0 where that is not known)."""
     done = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
@@ -149,11 +169,13 @@ def _fetch(url: str, partial: Path, progress: Progress | None) -> tuple[int, int
         length = int(answer.headers.get("Content-Length", 0))
         total = done + length if length else 0
         with partial.open("ab" if done else "wb") as file:
-            while block := answer.read(BLOCK):
+            while max(done, total) <= most and (block := answer.read(BLOCK)):
                 file.write(block)
                 done += len(block)
                 if progress:
                     progress(done, total)
+    if max(done, total) > most:
+        raise OSError(errno.EFBIG, "larger than what is fetched")
     return done, total
 
 

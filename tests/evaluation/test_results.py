@@ -36,6 +36,14 @@ def test_what_was_written_is_read() -> None:
     assert found.rows[0].scores["nss"].mean == 2.5 and found.rows[0].scores["cc"].n == 1
 
 
+def test_results_without_the_drop_in_percent_are_read_too() -> None:
+    """Files of before there was one."""
+    rows = as_json(summarise({"a.png": photo(2.0)}))
+    for row in rows:
+        del row["drop_percent"]
+    assert read(content(rows=rows), "r.json").rows[0].drop_percent == {}
+
+
 def test_order_knows_which_way_is_better() -> None:
     rows = read(content(), "r.json").rows
     assert [row.case.method for row in order(rows, "nss")] == ["gradcam", "features"]

@@ -2,11 +2,12 @@
 
 import csv
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from engine import METHODS
 from engine.cli import main
@@ -15,35 +16,13 @@ from engine.evaluation.datasets import DataSet, open_data
 from engine.evaluation.published import PUBLISHED
 from engine.evaluation.runner import run
 from engine.evaluation.saliency_work import Asked, Case, Preparation, Settings, photo_of, smoothed
-from engine.evaluation.summary import as_csv, as_json, as_text, summarise
+from engine.evaluation.summary import as_csv, as_json, as_text, by_blur, lost, summarise
 from engine.fixations import Pool, density
 from engine.render import enlarge
 from engine.scores import SCORES, auc_shuffled, nss
 
 METHOD_NAMES = ("contrastive-saliency", "gradcam", "guided-backprop")
 SMALL = Settings(("resnet18",), METHOD_NAMES, size=64, weights="random", smooth=(0.0, 1.0), blur=(0.0, 5.0))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four photos of a bright square; people look at the square, and it lies elsewhere in each."""
-    path = tmp_path_factory.mktemp("squares")
-    rng = np.random.default_rng(0)
-    lines = ["image,subject,x,y"]
-    for i in range(4):
-        pixels = rng.integers(60, 90, (120, 160, 3), dtype=np.uint8)
-        left, top = 20 + 30 * i, 15 + 20 * i
-        pixels[top : top + 30, left : left + 30] = rng.integers(0, 255, (30, 30, 3))
-        Image.fromarray(pixels).save(path / f"{i}.png")
-        for x, y in rng.uniform(0, 30, (25, 2)):
-            lines.append(f"{i}.png,s,{left + x:.1f},{top + y:.1f}")
-    (path / "fixations.csv").write_text("\n".join(lines))
-    return path
-
-
-@pytest.fixture(scope="module")
-def data(folder: Path) -> DataSet:
-    return open_data(folder)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +144,41 @@ def test_means_intervals_and_drops() -> None:
     assert "gradcam" in as_text(rows)
 
 
+def test_the_drop_in_percent_is_that_of_the_means_with_its_interval() -> None:
+    rng = np.random.default_rng(2)
+    clean, loss = rng.normal(1, 0.2, 80), rng.uniform(0.3, 0.4, 80)
+    keys = Case("net", "gradcam", "l").key, Case("net", "gradcam", "l", blur=15).key
+    nothing = dict.fromkeys([score.id for score in SCORES])
+    photos = {
+        str(i): {
+            keys[0]: nothing | {"nss": clean[i], "auc_judd": 0.5 + clean[i] / 5, "kl": 1.0, "cc": (-1) ** i * 0.1},
+            keys[1]: nothing | {"nss": clean[i] * (1 - loss[i]), "auc_judd": 0.5 + clean[i] / 10, "kl": 1.3, "cc": 0.0},
+        }
+        for i in range(80)
+    }
+    photos["79"][keys[1]]["nss"] = None  # a photo counts only where both are defined
+    at_0, at_15 = summarise(photos)
+    lost_nss = at_15.drop_percent["nss"]
+    assert lost_nss.mean == pytest.approx(100 * (clean * loss)[:79].sum() / clean[:79].sum())
+    assert 30 < lost_nss.low < lost_nss.mean < lost_nss.high < 40 and lost_nss.n == 79
+    # The exact interval of a ratio of means, by the delta method.
+    residual = clean[:79] * (loss[:79] - lost_nss.mean / 100)
+    half = 100 * 1.96 * residual.std() / clean[:79].mean() / np.sqrt(79)
+    assert (lost_nss.high - lost_nss.low) / 2 == pytest.approx(half, rel=0.1)
+    assert at_15.drop_percent["auc_judd"].mean == pytest.approx(50), "what is above chance is halved"
+    assert not {"kl", "cc", "sim"} & set(at_15.drop_percent), "no percent of what is not surely above chance"
+    assert at_0.drop_percent == {}
+    assert [(clean.case, list(levels)) for clean, levels in by_blur([at_0, at_15])] == [(at_0.case, [15.0])]
+    assert by_blur([at_0]) == [] and by_blur([at_15]) == []
+    titles = {score.id: score for score in SCORES}
+    assert lost(at_15, titles["nss"]) == f"−{lost_nss.mean:.0f} % (−{lost_nss.high:.0f} to −{lost_nss.low:.0f})"
+    assert lost(at_15, titles["kl"]) == "+0.30 (+0.30 to +0.30)"
+    assert lost(at_15, titles["cc"]) == lost(at_0, titles["nss"]) == "–"
+    text = as_text([at_0, at_15])
+    assert re.search(r"NSS +1\.0\d\d ±0\.\d+ +−3\d % \(−\d\d to −\d\d\)", text)
+    assert "Lost to blur" not in as_text([at_0])
+
+
 def test_resumed_and_parallel_runs_write_the_same_files(folder: Path, tmp_path: Path) -> None:
     def files(name: str) -> list[bytes]:
         return [(tmp_path / f"{name}{suffix}").read_bytes() for suffix in (".json", ".csv")]
@@ -180,6 +194,18 @@ def test_resumed_and_parallel_runs_write_the_same_files(folder: Path, tmp_path: 
     main(arguments(folder, *out("resumed")))
     main([*arguments(folder, *out("parallel")), "--jobs", "2"])
     assert files("resumed") == files("straight") == files("parallel")
+
+
+def test_ray_writes_the_same_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (extra cluster)")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]) + os.pathsep + os.environ.get("PYTHONPATH", ""))
+
+    def files(*how: str) -> list[bytes]:
+        out = [tmp_path / f"{how[0]}{suffix}" for suffix in (".json", ".csv")]
+        main([*arguments(folder, "--json", str(out[0]), "--csv", str(out[1])), *how])
+        return [path.read_bytes() for path in out]
+
+    assert files("--ray", "--jobs", "2") == files("--jobs", "0")
 
 
 def test_the_command_tells_what_it_did(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
