@@ -8,9 +8,11 @@ st.set_page_config(page_title="Expectancy Explorer", page_icon="🔎", layout="w
 st.navigation(
     [
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
+        st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
         st.Page("pages/human_saliency.py", title="Human saliency", icon=":material/visibility:"),
         st.Page("pages/image_quality.py", title="Image quality", icon=":material/photo_filter:"),
         st.Page("pages/benchmark.py", title="Benchmark", icon=":material/leaderboard:"),
+        st.Page("pages/lesson.py", title="Lesson", icon=":material/school:"),
     ],
     position="top",
 ).run()

@@ -17,8 +17,8 @@ from engine.engine import Engine
 from engine.errors import QuestionError
 
 ROUNDS = 10
-SIDE = 256
-"""Pixels of the crop's sides: shown one to one, and large enough for the network to judge."""
+SIDE = 224
+"""Pixels of the crop's sides: three fit side by side, shown one to one, in a window of 800 pixels."""
 STRIDE = 16
 _CANDIDATES = 6  # places from which the one with most to see is taken
 _SEED = 71  # keeps these draws apart from others with the same seed
