@@ -1,0 +1,50 @@
+"""Each answer's surprisal as bars, beside the gradient at the logits in numbers."""
+
+import streamlit as st
+
+from engine import Trace
+from engine.arithmetic import cotangent_rows
+from engine.foils import worth_showing
+from pages.widgets import session
+from pages.widgets.layers_surprisal import SurprisalBar, layers_surprisal
+
+
+def draw_surprisal(trace: Trace, fact: int, foil: int, place: str) -> None:
+    """Draw both; a click on a bar makes it Q. `place` names the step."""
+    key = f"lesson_q_{place}"
+    foil = st.session_state.get(key, foil)
+    foil = foil if foil < len(trace.answer.names) else trace.answer.runner_up
+    shown = worth_showing(trace.answer, (fact, foil))
+    with st.spinner("Asking about each answer …"):
+        found = session.engine().surprisal(trace, foils=shown)
+    answer = trace.answer
+    bars = [
+        SurprisalBar(index, answer.names[index], float(answer.probabilities[index]), float(value))
+        for index, value in zip(found.foils, found.values, strict=True)
+    ]
+    sizes, numbers = st.columns([1, 1], gap="large")
+    with sizes:
+        st.markdown("**Surprisal of each answer**, likeliest on top")
+        st.caption(f"The norm of the gradient of CE(z, Q) at “{found.parameter}”. Click a bar to make it Q.")
+        layers_surprisal(
+            bars, fact, foil, key=f"surprisal-{place}", on_foil=lambda index: st.session_state.update({key: index})
+        )
+    with numbers:
+        st.markdown("**The gradient at the logits**, for this Q")
+        _table(trace, fact, foil)
+
+
+def _table(trace: Trace, fact: int, foil: int) -> None:
+    """p, e_Q and their difference for the likeliest answers."""
+    rows = cotangent_rows(trace.answer, foil)
+    marks: dict[int | None, str] = {fact: "P: ", foil: "Q: "}
+    st.dataframe(
+        {
+            "answer": [f"{marks.get(row.index, '')}{row.name or f'{row.classes} others together'}" for row in rows],
+            "p": [f"{row.probability:.4f}" for row in rows],
+            "e_Q": [f"{row.expected:.0f}" for row in rows],
+            "p − e_Q": [f"{row.difference:+.4f}".replace("-", "−") for row in rows],
+        },
+        hide_index=True,
+        column_config={name: st.column_config.TextColumn(alignment="right") for name in ("p", "e_Q", "p − e_Q")},
+    )
