@@ -74,6 +74,12 @@ class ByteCache:
         self._entries[key] = (value, size)
         self._bytes += size
 
+    def drop(self, key: Hashable) -> None:
+        """Forget the value under `key`, where there is one."""
+        with self._lock:
+            _, freed = self._entries.pop(key, (None, 0))
+            self._bytes -= freed
+
     def __contains__(self, key: Hashable) -> bool:
         with self._lock:
             return key in self._entries
@@ -87,6 +93,12 @@ class ByteCache:
         """How many bytes are held now."""
         with self._lock:
             return self._bytes
+
+    def discard(self, part: Hashable) -> None:
+        """Forget every entry whose key is a tuple with `part` in it."""
+        with self._lock:
+            for key in [key for key in self._entries if isinstance(key, tuple) and part in key]:
+                self._bytes -= self._entries.pop(key)[1]
 
     def clear(self) -> None:
         """Forget everything."""

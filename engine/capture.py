@@ -4,6 +4,7 @@ Gradients are taken with torch.autograd.grad on the tensors kept here; never `.g
 never module backward hooks (they outlive calls and break with in-place modules).
 """
 
+import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -42,6 +43,14 @@ class Capture:
     activations: Mapping[str, Tensor]
     nbytes: int
 
+    @property
+    def bare(self) -> "Capture":
+        """The same without the graph."""
+        activations = {name: activation.detach() for name, activation in self.activations.items()}
+        logits = self.logits.detach()
+        nbytes = sum(t.untyped_storage().nbytes() for t in (logits, *activations.values()))
+        return Capture(logits, MappingProxyType(activations), nbytes)
+
 
 def capture(module: nn.Module, inputs: Tensor, names: Sequence[str], *, guided: bool = False) -> Capture:
     """Run `module` on `inputs` (1, 3, H, W) once and keep the outputs of the layers `names`.
@@ -57,6 +66,7 @@ def capture(module: nn.Module, inputs: Tensor, names: Sequence[str], *, guided: 
     with ExitStack() as stack:
         stack.enter_context(_undisturbed(module))
         stack.enter_context(_recording())
+        stack.enter_context(_FrozenNorms())
         if not names:
             inputs = inputs.detach().clone().requires_grad_()
         for name in names:
@@ -109,8 +119,10 @@ def record_calls(module: nn.Module, inputs: Tensor) -> list[tuple[str, tuple[int
 def footprint(module: nn.Module, inputs: Tensor) -> int | None:
     """The bytes that a pass on `inputs` and its gradients would take: from the shapes alone, nothing is computed.
 
-    What the graph keeps is met on PyTorch's meta device; on top come the gradients of up to CHUNK cotangents at once,
-    where the maps are largest. None where the network cannot run there (it makes tensors of its own, say).
+    What the graph keeps is met on PyTorch's meta device. On top come the gradients of CHUNK cotangents at once where
+    the maps are largest, five times over: they, their squares, and what the chain rule has in hand. Contrastive
+    saliency at the first layer, the dearest question, was measured to take 0.7 (ResNet-18, 512 pixels) to 0.98 (VGG-16,
+    224 pixels) of this. None where the network cannot run on that device.
     """
     kept: dict[int, torch.UntypedStorage] = {}
     largest = 0
@@ -132,7 +144,7 @@ def footprint(module: nn.Module, inputs: Tensor) -> int | None:
                 torch.func.functional_call(module, state, (blank,))
         except Exception:  # whatever a person's own network may raise; `capture` says what is wrong with it
             return None
-    return sum(storage.nbytes() for storage in kept.values()) + CHUNK * largest
+    return sum(storage.nbytes() for storage in kept.values()) + 5 * CHUNK * largest
 
 
 def _run(module: Callable[[Tensor], Any], inputs: Tensor) -> Tensor:
@@ -245,6 +257,44 @@ def _undisturbed(module: nn.Module) -> Iterator[None]:
             for parameter, requires in wanted:
                 if requires:
                     parameter.requires_grad_(True)
+
+
+class _FrozenNorm(torch.autograd.Function):
+    """Batch normalisation by fixed statistics and weights: its gradient needs one factor a channel and nothing else.
+
+    PyTorch's own keeps its input, for gradients of the weights that nobody asks for here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: Tensor, normalise: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.save_for_backward(factor)
+        return normalise(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (factor,) = ctx.saved_tensors
+        return (gradients[0] * factor).to(gradients[0].dtype), None, None
+
+
+class _FrozenNorms(TorchFunctionMode):
+    """Takes every batch normalisation whose statistics and weights are fixed as `_FrozenNorm`."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.batch_norm:
+            return func(*args, **kwargs)
+        given = _BATCH_NORM.bind(*args, **kwargs)
+        given.apply_defaults()
+        x, mean, variance, weight, bias, training, _, eps = given.arguments.values()
+        fixed = [t for t in (mean, variance, weight, bias) if t is not None]
+        if training or mean is None or variance is None or any(t.requires_grad for t in fixed) or not x.requires_grad:
+            return func(*args, **kwargs)
+        factor = (variance + eps).rsqrt() * (1 if weight is None else weight)
+        factor = factor.view(-1, *[1] * (x.ndim - 2))
+        return _FrozenNorm.apply(x, factor, lambda x: F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps))
+
+
+_BATCH_NORM = inspect.signature(F.batch_norm)
 
 
 class _PositiveGradient(torch.autograd.Function):

@@ -41,13 +41,19 @@ class Engine:
     """Loads networks, keeps forward passes, answers questions. One engine may serve many threads.
 
     `memory_limit` bounds the bytes of kept passes and maps together; `device` is CUDA or Apple's MPS where there
-    is one, else the CPU, unless named.
+    is one, else the CPU, unless named. `watch` is told the digest of every photo that something is asked about.
     """
 
-    def __init__(self, memory_limit: int = 512 * 2**20, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        memory_limit: int = 512 * 2**20,
+        device: str | torch.device | None = None,
+        watch: Callable[[str], None] = lambda digest: None,
+    ) -> None:
         self.device = torch.device(device) if device is not None else _best_device()
         self._cache = ByteCache(memory_limit, ENTRY_BYTES)
         self._models = ByteCache(MODELS_KEPT)
+        self._watch = watch
 
     @property
     def cache_bytes(self) -> int:
@@ -83,17 +89,21 @@ class Engine:
         """
         return catalogue.wrap(module, classes, preprocess or squared(), size, self.device)
 
-    def trace(self, model: Model, image: Source, size: int | None = None) -> Trace:
+    def trace(self, model: Model, image: Source, size: int | None = None, layers: Sequence[str] | None = None) -> Trace:
         """One forward pass of `model` on a photo, kept. The same pixels, network and size are run once.
 
-        `size` is the side of the square input in pixels, 32 to 1024. Raises ImageError, ModelError.
+        `size` is the side of the square input in pixels, 32 to 1024. `layers` are those that will be asked about, where
+        that is known (None: all principal ones): what lies before them is then run without a graph, which takes less
+        time and far less memory. Any other layer can still be asked about, for one more pass.
+        Raises ImageError, ModelError, LayerError.
         """
         photo = image if isinstance(image, Photo) else decode(image)
         side = model.size if size is None else size
         if not SMALLEST_INPUT <= side <= LARGEST_INPUT:
             raise ModelError(f"The input size must be {SMALLEST_INPUT} to {LARGEST_INPUT} pixels, and is {side}.")
+        self._watch(photo.digest)
         key = (model.key, photo.digest, side)
-        return self._cache.get(key, lambda: self._forward(model, photo, side), lambda trace: trace.nbytes)
+        return self._cache.get(key, lambda: self._forward(model, photo, side, layers), lambda trace: trace.nbytes)
 
     def explain(
         self,
@@ -184,6 +194,9 @@ class Engine:
 
         photo = image if isinstance(image, Photo) else decode(image)
         other = reference if isinstance(reference, Photo | None) else decode(reference)
+        for each in (photo, other):
+            if each is not None:
+                self._watch(each.digest)
         key = ("quality", photo.digest, other.digest if other else None, stride)
 
         def make() -> "QualityResult":
@@ -192,14 +205,20 @@ class Engine:
 
         return self._cache.get(key, make, _result_bytes)
 
+    def forget(self, digest: str) -> None:
+        """Let go of everything that was computed for a photo."""
+        self._cache.discard(digest)
+
     def default_layer(self, model: Model, name: str, size: int | None = None) -> str:
         """The layer that suits a method: the measured favourite, else by the method's kind."""
         return _suited(model, model.layers(size), method(name))
 
-    def _forward(self, model: Model, photo: Photo, size: int) -> Trace:
+    def _forward(self, model: Model, photo: Photo, size: int, asked: Sequence[str] | None) -> Trace:
         inputs = model.prepare(photo.pil(), size)
+        model.check_room(inputs)
         layers = model.layers_of(inputs)
-        kept = capture(model.module, inputs, [layer.name for layer in layers if layer.principal])
+        names = [layer.name for layer in layers if layer.principal]
+        kept = capture(model.module, inputs, [find(layers, name).name for name in asked] if asked else names)
         logits = kept.logits.detach()[0].float()
         if len(model.classes) != len(logits):
             raise ModelError(

@@ -29,11 +29,12 @@ from PIL import Image, ImageCms, ImageFile
 from PIL.ExifTags import Base as Exif
 from PIL.Image import Transpose
 
+from engine import memory
 from engine.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 READABLE = "JPEG, PNG, WebP, BMP, GIF or TIFF"
-MAX_PIXELS = 64_000_000  # the header's width x height; decoding takes 4 to 8 bytes of memory for each
+MAX_PIXELS = 64_000_000  # the header's width x height
 MAX_BYTES = 200 * 2**20
 MAX_JPEG_SCANS = 100  # encoders write about ten; thousands keep a decoder busy for minutes
 MIN_SIDE = 8
@@ -58,6 +59,9 @@ _UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
+# Memory for each pixel while it is decoded, measured: 7 to 11, with transparency or as WebP 16, and 23 for greys of
+# more than 8 bits, which pass through several arrays of float32.
+_BYTES, _BYTES_DEEP = 16, 24
 _SIDEWAYS = (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
 
 
@@ -114,7 +118,8 @@ def measure(source: bytes | str | Path, name: str = "") -> tuple[int, int]:
     with _opened(source, name) as (image, _, title):
         width, height = image.size
         _check_size(width, height, title, max_side=max(width, height))
-        return _upright_size(image, _turn(image))
+        _check_room(image, title)  # a PNG is decoded in the search for an orientation behind its pixels
+        return (height, width) if _lies(image, _turn(image)) else (width, height)
 
 
 @contextmanager
@@ -241,13 +246,15 @@ def _photo(image: Image.Image, name: str, title: str, max_side: int, draft: bool
     """Decode an opened image and bring it into the form of a Photo."""
     width, height = image.size
     _check_size(width, height, title, max_side)
+    if draft:
+        image.draft(None, (max_side, max_side))
+    _check_room(image, title)
     notes = []
     if image.format in ("GIF", "PNG", "WEBP", "TIFF") and getattr(image, "is_animated", False):
         notes.append("first of several frames")
     turn = _turn(image)  # read now: Pillow drops a TIFF's orientation when it has turned the picture itself
-    width, height = _upright_size(image, turn)
-    if draft:
-        image.draft(None, (max_side, max_side))
+    if _lies(image, turn):
+        width, height = height, width
     image.load()
     if turn is not None:
         notes.append("turned upright")
@@ -287,10 +294,15 @@ def _turn(image: Image.Image) -> Transpose | None:
         return None
 
 
-def _upright_size(image: Image.Image, turn: Transpose | None) -> tuple[int, int]:
-    """Width and height of an opened, not yet decoded picture once it is upright; Pillow tells a TIFF's so."""
-    width, height = image.size
-    return (height, width) if turn in _SIDEWAYS and image.format != "TIFF" else (width, height)
+def _lies(image: Image.Image, turn: Transpose | None) -> bool:
+    """Whether an opened, not yet decoded picture's sides are still to be exchanged; Pillow tells a TIFF's upright."""
+    return turn in _SIDEWAYS and image.format != "TIFF"
+
+
+def _check_room(image: Image.Image, title: str) -> None:
+    """Refuse what would not fit into memory, at the scale at which it is about to be decoded."""
+    need = image.width * image.height * (_BYTES_DEEP if image.mode[0] in "IF" else _BYTES)
+    memory.require(need, f"{title}, {image.width} × {image.height} pixels,", "reduce it first", ImageError)
 
 
 def _reduced(image: Image.Image, max_side: int) -> Image.Image:

@@ -9,10 +9,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # What each may import of the engine; the order is the design's.
-PLAIN = {"errors", "images", "layers"}
+PLAIN = {"errors", "images", "layers", "memory"}
 ENGINE = {
     "errors": set(),
-    "images": {"errors"},
+    "memory": {"errors"},
+    "images": {"errors", "memory"},
     "layers": {"errors"},
     "cache": set(),
     "maps": set(),

@@ -16,15 +16,29 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from engine import memory
 from engine.capture import record_calls
 from engine.errors import ModelError, WeightsError
 from engine.models.model import Model, Preprocess, squared
-from engine.models.weights import Progress, fit, fit_published, folder, published, read, sha256, without_auxiliary
+from engine.models.weights import (
+    Progress,
+    check_file,
+    fit,
+    fit_published,
+    folder,
+    match,
+    outline,
+    published,
+    read,
+    sha256,
+    without_auxiliary,
+)
 
 ASSETS = Path(__file__).parents[2] / "assets"
 EMBEDDED = "embedded"
 SIZES = (128, 160, 192, 224, 288, 384)
 SEED = 0
+MOST_CLASSES = 100_000
 UNTRAINED = "random weights: untrained, its answers mean nothing"
 _ONE_SIZE = ("vit_", "maxvit_")  # they run at the size they were trained at, and no other
 
@@ -67,8 +81,7 @@ def identity(name: str, weights: str | Path) -> tuple[str, str]:
     path = Path(weights)
     if path.suffix != ".safetensors":
         raise WeightsError("Weights must be “default”, “random”, or the path of a .safetensors file.")
-    if not path.is_file():
-        raise WeightsError(f"There is no weights file {path.name}; check the path.")
+    check_file(path)
     return name, sha256(path)
 
 
@@ -92,19 +105,20 @@ def load(name: str, weights: str | Path, device: torch.device, progress: Progres
     if weights == "default":
         said, training = "torchvision’s published weights", "ImageNet-1k (1.28 million photos, 1,000 classes)"
         key = entry.url.rsplit("/", 1)[-1]
+        _check_room(name, 2 * entry.meta["num_params"])  # those of the file and those of the network
         state = published(entry.url, progress)
         module = _build(name, len(categories), side)
         fit_published(module, state, key)
     elif weights == "random":
         said, training, key = UNTRAINED, "nothing", "random"
+        _check_room(name, entry.meta["num_params"])
         module = _build(name, len(categories), side)
     else:
         path = Path(weights)
         said, training, key = f"weights from {path.name}", "not known", sha256(path)
-        personal = without_auxiliary(read(path))
-        categories = _classes_of(name, path, personal, categories)
+        categories = _checked(name, path, side, categories)
         module = _build(name, len(categories), side)
-        fit(module, personal, path.name)
+        fit(module, without_auxiliary(read(path)), path.name)
     imagenet = tuple((index,) for index in range(1000)) if len(categories) == 1000 else ()
     sizes = (side,) if name.startswith(_ONE_SIZE) else tuple(sorted({*SIZES, side}))
     return Model(
@@ -170,6 +184,7 @@ def _embedded(weights: str | Path, device: torch.device) -> Model:
         said, key = UNTRAINED, "embedded:random"
     else:
         path = Path(weights)
+        match(module.state_dict(), outline(path), path.name)
         fit(module, read(path), path.name)
         said, key = f"weights from {path.name}", f"embedded:{sha256(path)}"
     _calibrate(module, float(facts.get("temperature", 1.0)))
@@ -205,7 +220,8 @@ def _architecture(name: str, classes: int, side: int = 224) -> nn.Module:
 
 
 def _ready(module: nn.Module, device: torch.device) -> nn.Module:
-    return module.to(device).eval().requires_grad_(False)
+    # Channels last is how convolutions on a CPU work inside: 15 to 30 % less time, and no conversions.
+    return module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def _calibrate(module: nn.Module, temperature: float) -> None:
@@ -216,12 +232,30 @@ def _calibrate(module: nn.Module, temperature: float) -> None:
             parameter.div_(temperature)
 
 
-def _classes_of(name: str, path: Path, state: dict[str, Tensor], categories: Sequence[str]) -> Sequence[str]:
-    """Class names: the file's own ("classes", a JSON list in its metadata), ImageNet's for 1,000, else numbers."""
-    head = state.get(_head_of(name))
-    if head is None or head.ndim == 0 or not len(head):
+def _check_room(name: str, numbers: int) -> None:
+    """Raise ModelError where so many float32 numbers would not fit into memory."""
+    memory.require(4 * numbers, title(name), "choose a smaller network", ModelError)
+
+
+def _checked(name: str, path: Path, side: int, categories: Sequence[str]) -> Sequence[str]:
+    """The class names of a person's own file, after its header was held against the architecture: nothing is read yet.
+
+    Raises WeightsError where they do not belong together, ModelError where there is no room.
+    """
+    found = without_auxiliary(outline(path))
+    head = found.get(_head_of(name))
+    if head is None or not head.ndim or not head.numel():
         raise WeightsError(f"The weights in {path.name} belong to another architecture: “{_head_of(name)}” is missing.")
-    count = len(head)
+    if len(head) > MOST_CLASSES:
+        raise WeightsError(f"The weights in {path.name} know {len(head):,} classes; at most {MOST_CLASSES:,} are read.")
+    with torch.device("meta"):
+        match(_architecture(name, len(head), side).state_dict(), found, path.name)
+    _check_room(name, 2 * sum(array.numel() for array in found.values()))
+    return _classes_of(path, len(head), categories)
+
+
+def _classes_of(path: Path, count: int, categories: Sequence[str]) -> Sequence[str]:
+    """Class names: the file's own ("classes", a JSON list in its metadata), ImageNet's for 1,000, else numbers."""
     try:
         with safe_open(path, framework="pt") as file:
             named = json.loads((file.metadata() or {}).get("classes", "null"))

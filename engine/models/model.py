@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from engine.capture import record_calls
+from engine import memory
+from engine.capture import footprint, record_calls
 from engine.errors import LayerError, ModelError
 from engine.geometry import PERIOD, extent, origin
 from engine.layers import Layer, ambiguous, describe
@@ -48,6 +49,7 @@ class Model:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     _known: dict[int | tuple[int, int], tuple[Layer, ...]] = field(default_factory=dict, repr=False)
     _origins: dict[tuple[str, int, int], tuple[float, float]] = field(default_factory=dict, repr=False)
+    _footprints: dict[tuple[int, int], int | None] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def layers(self, size: int | None = None) -> tuple[Layer, ...]:
@@ -74,6 +76,18 @@ class Model:
                     )
                 self._known[height, width] = layers
             return self._known[height, width]
+
+    def check_room(self, inputs: Tensor) -> None:
+        """Raise ModelError where a pass on an input (1, 3, H, W) and its gradients would not fit into memory."""
+        height, width = inputs.shape[-2:]
+        with self._lock:
+            if (height, width) not in self._footprints:
+                self._footprints[height, width] = footprint(self.module, inputs)
+            need = self._footprints[height, width]
+        if need is not None:
+            free = torch.cuda.mem_get_info(inputs.device)[0] if inputs.is_cuda else memory.available()
+            what = f"{self.title} on {width} × {height} pixels"
+            memory.require(need, what, "choose a smaller input size or network", ModelError, free)
 
     def extent(self, layer: Layer, inputs: Tensor) -> Extent:
         """What the layer's map covers of the photo, for an input (1, 3, H, W); its cells are found once."""

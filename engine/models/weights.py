@@ -10,10 +10,13 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -23,8 +26,14 @@ Progress = Callable[[int, int], None]
 """Told (bytes done, bytes in all) while a file is downloaded."""
 
 BLOCK = 1 << 20
+WAIT = 0.5
+"""Seconds between two looks at a download that another process is at."""
 MOST_BYTES = 4 << 30
 """The largest file that is read; torchvision's largest networks have 2.6 GB."""
+_TYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
 
 
 def sha256(path: Path) -> str:
@@ -33,20 +42,29 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def outline(path: Path) -> dict[str, Tensor]:
+    """The arrays of a .safetensors file without their values, as its header tells them: tensors on the meta device.
+
+    Raises WeightsError when it is not such a file, is too large, or holds a type that is not read.
+    """
+    arrays = {}
+    with _opened(path) as file:
+        for name in file.keys():  # noqa: SIM118 (not a dict)
+            header = file.get_slice(name)
+            kind = header.get_dtype()
+            if kind not in _TYPES:
+                raise WeightsError(f"{path.name} holds “{name}” as {kind}, which is not read; save it as F32 or F16.")
+            arrays[name] = torch.empty(header.get_shape(), dtype=_TYPES[kind], device="meta")
+    return arrays
+
+
 def read(path: Path) -> dict[str, Tensor]:
     """The arrays of a .safetensors file as float32 (integers stay as they are).
 
     Raises WeightsError when it is not such a file or holds NaN or infinity.
     """
-    if not path.is_file():
-        raise WeightsError(f"There is no weights file at {path.name}; check the path.")
-    if path.stat().st_size > MOST_BYTES:
-        raise WeightsError(f"{path.name} is larger than {MOST_BYTES >> 30} GiB; give the weights of one network.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path.name} is not a readable .safetensors file; convert the weights first.") from error
+    with _opened(path) as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     for name, value in state.items():
         if value.is_floating_point():
             state[name] = value.float()
@@ -55,9 +73,26 @@ def read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Put `state` into `module` after checking every name and shape; raises WeightsError before anything changes."""
-    wanted = module.state_dict()
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    check_file(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path.name} is not a readable .safetensors file; convert the weights first.") from error
+
+
+def check_file(path: Path) -> None:
+    """Raise WeightsError unless there is a regular file of at most MOST_BYTES."""
+    if not path.is_file():
+        raise WeightsError(f"There is no weights file {path.name}; check the path.")
+    if path.stat().st_size > MOST_BYTES:
+        raise WeightsError(f"{path.name} is larger than {MOST_BYTES >> 30} GiB; give the weights of one network.")
+
+
+def match(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
+    """Raise WeightsError unless `state` has the names, shapes and kinds of `wanted`; values do not matter."""
     # Whether a file carries BatchNorm's counter of batches does not matter to an answer.
     optional = {name for name in wanted if name.endswith("num_batches_tracked")}
     missing = sorted(wanted.keys() - state.keys() - optional)
@@ -73,6 +108,12 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
             )
         if value.is_floating_point() != wanted[name].is_floating_point():
             raise WeightsError(f"The weights in {source} do not fit: “{name}” is of type {value.dtype}.")
+
+
+def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Put `state` into `module` after checking every name and shape; raises WeightsError before anything changes."""
+    wanted = module.state_dict()
+    match(wanted, state, source)
     with torch.no_grad():  # not load_state_dict, which for some networks changes names by a version the file lacks
         for name, value in state.items():
             wanted[name].copy_(value)
@@ -131,12 +172,20 @@ def fetch(
     """Fetch `url` to `path`: whole and as `check` wants it, or not at all. A broken download goes on where it broke.
 
     `check` looks at the whole file, and raises after deleting one that is wrong. `unreachable` is the sentence for a
-    host that does not give it. Raises `error`, also for a full disk and for a file of more than `most` bytes.
+    host that does not give it. Raises `error`, also for a full disk and for a file of more than `most` bytes. Of
+    several processes that want one file, one fetches it and the others wait for it.
     """
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        done, total = _fetch(url, partial, progress, most)
+        with _alone(path, progress):
+            if path.is_file():  # another process has fetched it meanwhile
+                return
+            done, total = _fetch(url, partial, progress, most)
+            if done < total:
+                raise error(_broken(path))
+            check(partial)
+            partial.replace(path)
     except (http.client.HTTPException, ConnectionError, TimeoutError) as broken:
         raise error(_broken(path)) from broken
     except OSError as wrong:
@@ -147,10 +196,23 @@ def fetch(
             partial.unlink(missing_ok=True)
             raise error(f"{path.name} is larger than {most >> 30} GiB, so it was not downloaded.") from wrong
         raise error(unreachable) from wrong
-    if done < total:
-        raise error(_broken(path))
-    check(partial)
-    partial.replace(path)
+
+
+@contextmanager
+def _alone(path: Path, progress: Progress | None) -> Iterator[None]:
+    """Wait until no other process or thread fetches `path`; a lock that a crash left behind is none."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    while not lock.is_locked:
+        with suppress(Timeout):
+            lock.acquire(timeout=WAIT)
+        if progress and not lock.is_locked:
+            progress(0, 0)  # which may raise to stop
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows lets no open file go
+            Path(lock.lock_file).unlink()  # while it is held: who waits looks for the file anew
+        lock.release()
 
 
 def _fetch(url: str, partial: Path, progress: Progress | None, most: int) -> tuple[int, int]:

@@ -1,12 +1,16 @@
 import hashlib
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import save_file
 from torch import nn
 
@@ -135,6 +139,46 @@ def test_an_unreachable_host_is_a_sentence(host: Host, tmp_path: Path) -> None:
             download(url, tmp_path / name)
         assert str(tmp_path) in str(told.value)
     assert left_in(tmp_path) == []
+
+
+def test_many_that_want_one_file_fetch_it_once(host: Host, tmp_path: Path) -> None:
+    """Threads with locks of their own stand for processes: the lock is the system's, on a file."""
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: download(host.url(), tmp_path / NAME), range(6)))
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert left_in(tmp_path) == [NAME] and host.asked == [None]
+
+
+def test_two_processes_that_want_one_file_fetch_it_once(host: Host, tmp_path: Path) -> None:
+    host.breaks_after = 300_000
+    with pytest.raises(WeightsError, match="broke off"):
+        download(host.url(), tmp_path / NAME)
+    host.breaks_after = None
+    program = "import sys; from pathlib import Path; from engine.models.weights import download; download(sys.argv[1], Path(sys.argv[2]))"  # noqa: E501
+    command = [sys.executable, "-c", program, host.url(), str(tmp_path / NAME)]
+    both = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(2)]
+    assert [one.wait(120) for one in both] == [0, 0]
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert left_in(tmp_path) == [NAME] and host.asked == [None, "bytes=300000-"]
+
+
+def test_who_waits_for_another_may_stop(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class StoppedError(Exception):
+        """As when a person leaves the page."""
+
+    def told(done: int, total: int) -> None:
+        raise StoppedError
+
+    monkeypatch.setattr(weights, "WAIT", 0.01)
+    with FileLock(tmp_path / f".{NAME}.lock"), pytest.raises(StoppedError):
+        download(host.url(), tmp_path / NAME, told)
+    assert host.asked == []
+
+
+def test_a_lock_that_a_crash_left_is_none(host: Host, tmp_path: Path) -> None:
+    (tmp_path / f".{NAME}.lock").touch()
+    download(host.url(), tmp_path / NAME)
+    assert left_in(tmp_path) == [NAME]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
