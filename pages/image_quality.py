@@ -16,6 +16,7 @@ from pages.widgets.map_panel import Panel, map_panel
 from pages.widgets.picture import picture
 from pages.widgets.quality_dial import quality_dial
 from pages.widgets.quality_lab import lab
+from pages.widgets.quality_magnifier import quality_magnifier
 from pages.widgets.quality_panels import ANY_Q, FIRST_Q, figure, panels
 from pages.widgets.quality_photos import OWN, REFERENCE, Judged, judged, panel_photo, picker, thumbnail
 from pages.widgets.quality_state import ALIGN, CROP, UPLOAD, WITH, WITHOUT, QualityChoice, state
@@ -48,7 +49,9 @@ def explore(choice: QualityChoice, given: Judged, room: DeltaGenerator) -> None:
     key = (given.photo.digest, reference.digest if reference else "")
     known = st.session_state.setdefault(REFINED, {}).get(key, ())
     done = max([at for at, stride in enumerate(strides) if stride in known], default=0)
-    heading, progress = st.container(horizontal=True, vertical_alignment="center", key="question"), st.empty()
+    with st.container(horizontal=True, vertical_alignment="center", key="asked"):
+        heading = st.container(horizontal=True, vertical_alignment="center", width="content", key="question")
+        progress = st.empty()
     result, missing = assess(given.photo, reference, strides[done], progress)
     progress.empty()
     if missing:
@@ -121,7 +124,7 @@ def refine(
     now, stride = strides
     with place.container(horizontal=True, vertical_alignment="center"):
         words = f"A finer map comes: a patch every {stride} pixels"
-        bar = st.progress(0.0, words, width="stretch")
+        bar = st.progress(0.0, words, width=280)
         st.button("Keep the coarse map", on_click=lambda: state.change(stride=now))
 
     def told(share: float) -> None:
@@ -144,7 +147,7 @@ def question(choice: QualityChoice, given: Judged, result: QualityResult) -> Non
         if given.reference else "without a reference",
         **state.bound("quality_judge", choice.judge if given.reference else WITHOUT, "judge"),
     )  # fmt: skip
-    st.html("<h2>, a patch every</h2>", width="content")
+    st.html("<h2>in patches every</h2>", width="content")
     st.selectbox(
         "Distance of patches", [0, *STRIDES], label_visibility="collapsed", width=190,
         format_func=lambda stride: f"{stride} pixels" if stride else f"{result.stride} pixels (usual)",
@@ -188,7 +191,12 @@ def body(choice: QualityChoice, given: Judged, result: QualityResult, row: list[
         else:
             st.markdown("**The photo and its reference**")
             beside(given)
-    map_panel(panel_photo(given.photo), row, key="maps", columns=4)
+    under = panel_photo(given.photo)
+    quality_magnifier(
+        under, given.photo, given.reference, result, key="magnifier",
+        beside="Undistorted" if given.original else "Its reference",
+    )  # fmt: skip
+    map_panel(under, row, key="maps", columns=4)
     about(result)
 
 

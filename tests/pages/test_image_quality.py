@@ -108,6 +108,15 @@ def judged(app: AppTest) -> str:
     return next(block.value for block in app.caption if "opinion scale" in block.value)
 
 
+def large_jpeg(width: int, height: int) -> bytes:
+    """A photo-like picture: smooth clouds, then grain, as a JPEG file."""
+    rng = np.random.default_rng(5)
+    clouds = Image.fromarray(rng.integers(0, 255, (height // 64, width // 64, 3), np.uint8))
+    buffer = io.BytesIO()
+    clouds.resize((width, height), Image.Resampling.BILINEAR).save(buffer, "JPEG", quality=70)
+    return buffer.getvalue()
+
+
 def scene() -> np.ndarray:
     pixels: np.ndarray = data.coffee()[100:300, 150:410]
     return pixels
@@ -155,15 +164,22 @@ class TestRefining:
         pixels = np.random.default_rng(3).integers(0, 255, (330, 420, 3), np.uint8)
         app = give(start(**QUICK), png(pixels))
         strides.clear()
-        app.selectbox(key="quality_stride").select(0).run()
+        app.selectbox(key="quality_stride").select(8).run()
         assert strides == [8]  # the map at 32 was there already
         assert "one every 8" in judged(app) and not app.get("progress")
-        app.selectbox(key="quality_stride").select(4).run()
+        app.selectbox(key="quality_stride").select(0).run()
         assert strides == [8, 4] and "one every 4" in judged(app)
 
     def test_few_patches_need_no_coarse_map(self) -> None:
         app = give(start(steps="none"), png(scene()[:100, :120]))
-        assert "one every 8" in judged(app)
+        assert "one every 4" in judged(app)
+
+    def test_twenty_megapixels_are_judged_whole(self, alone: None) -> None:
+        app = give(start(**QUICK), large_jpeg(5472, 3648), name="large.jpg")
+        assert not app.error
+        assert "5472 x 3648 pixels, 19494 patches" in judged(app)
+        passed = [bytes(each.proto.bytes) for each in app.get("bidi_component")]
+        assert max(map(len, passed)) < 5_000_000, "maps of a size for a screen"
 
 
 class TestLab:
