@@ -17,7 +17,7 @@ class Board {
     this.picture = make("canvas", {class: "picture"});
     this.marks = make("canvas", {class: "marks", "aria-hidden": "true"});
     this.cross = make("div", {class: "cross", "aria-hidden": "true"}, "+");
-    this.stage = make("div", {class: "stage", role: "img", tabindex: "0",
+    this.stage = make("div", {class: "stage", role: "group", tabindex: "0",
       onclick: (event) => this.clicked(event), onkeydown: (event) => this.typed(event)}, this.picture, this.marks, this.cross);
     this.begin = make("button", {class: "begin", type: "button", onclick: () => this.start()},
       make("strong", {}, "Where do your eyes go?"), make("span", {}));

@@ -86,14 +86,13 @@ def saved(seen: Seen) -> bytes:
 
 
 def opened(content: bytes, press: Callable[[str | None], None], page: str = "") -> AppTest:
-    """A new session that opens the bundle."""
+    """A new session that opens the bundle. Here all of the page runs again, in a browser the dialog alone."""
     app = start(page)
     press("share")
     app.run()
-    chooser = app.file_uploader(key="bundle_file")
-    press(None)
-    chooser.set_value(("view.zip", content, "application/zip")).run()
+    app.file_uploader(key="bundle_file").set_value(("view.zip", content, "application/zip")).run()
     assert not app.exception
+    press(None)
     return app
 
 
