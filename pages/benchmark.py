@@ -1,27 +1,25 @@
 """Benchmark: maps against human fixations over a whole data set, beside the published figures."""
 
-import math
-from collections.abc import Sequence
+import shlex
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
-from engine import METHODS
 from engine.errors import DataError
-from engine.evaluation.published import PUBLISHED
-from engine.evaluation.results import Results, order, read
-from engine.evaluation.summary import Row
+from engine.evaluation.datasets import LAYOUTS
+from engine.evaluation.downloads import PARTS
+from engine.evaluation.results import Results, read
+from engine.evaluation.saliency_work import DEFAULT, PRINCIPAL
 from engine.models import catalogue
-from engine.scores import SCORES
+from engine.models.catalogue import EMBEDDED
 from pages.widgets import benchmark_run, fixation_data
+from pages.widgets.benchmark_results import TITLES, draw_published, draw_results
 from pages.widgets.style import style
 
 MEASURED = Path(__file__).parents[1] / "assets" / "benchmarks" / "osie.json"
-TITLES = {method.id: method.title for method in METHODS}
 USUAL = ("gradcam", "contrastive-saliency", "guided-backprop", "features")
-SCORE_TITLES = {score.id: score.title for score in SCORES}
+RADII = (5, 15, 50)  # blurs that are offered, in pixels of the photo
 
 
 def page() -> None:
@@ -30,18 +28,28 @@ def page() -> None:
         "Every map is held against the fixations of people who looked at the same photos. "
         "Centre bias, a map that ignores the photo, is the score to beat."
     )
+    collect()
     results = chosen_results()
     if results is not None:
-        show(results)
+        draw_results(results)
     st.markdown("### What was published")
-    published()
+    draw_published(results)
     st.markdown("### Measure a data set yourself")
     measure()
 
 
+def collect() -> None:
+    """Take the results of a run that has ended, and look which data sets there are now."""
+    run: benchmark_run.Run | None = st.session_state.get("benchmark_run")
+    found = run.results if run is not None else None
+    if found is not None and st.session_state.get("benchmark_results") != found:
+        st.session_state["benchmark_results"] = found
+        fixation_data.look_again()
+
+
 def chosen_results() -> Results | None:
     """The results that are shown: a file that was opened, a run of this session, or those that come with the app."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.popover("Open results", icon=":material/folder_open:"):
         given = st.file_uploader("Results of a run (JSON)", type="json", key="results_file", width=420)
     sources = [(given.name, given.getvalue())] if given is not None else []
     if "benchmark_results" in st.session_state:
@@ -62,111 +70,93 @@ def chosen_results() -> Results | None:
     return None
 
 
-def show(results: Results) -> None:
-    """Table and plot of one run."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        score = st.selectbox(
-            "Order by", list(SCORE_TITLES), format_func=SCORE_TITLES.__getitem__, width=220, key="score"
-        )
-        blurs = sorted({row.case.blur for row in results.rows})
-        blur = st.selectbox(
-            "Photos blurred by", blurs, format_func=lambda r: f"{r:g} px" if r else "nothing", width=180
-        )
-    rows = order([row for row in results.rows if row.case.blur == blur or not row.case.method], score)
-    st.plotly_chart(plot(rows, score), width="stretch", key="means")
-    st.dataframe(
-        table(rows), hide_index=True, width="stretch",
-        column_config={s.title: st.column_config.TextColumn(s.title, help=s.meaning) for s in SCORES},
-    )  # fmt: skip
-    if results.errors:
-        st.warning(f"{results.errors} photos could not be scored; the file names them.")
-
-
-def name_of(row: Row) -> str:
-    """A case in words: "Grad-CAM, layer4, smoothed 1°"."""
-    case = row.case
-    method, _, options = case.method.partition(":")
-    parts = [TITLES.get(method, method.replace("-", " ").capitalize()), options.replace(":", ", "), case.layer]
-    parts += [f"smoothed {case.smooth:g}°" if case.smooth else "", case.model if case.model != "embedded" else ""]
-    return ", ".join(part for part in parts if part)
-
-
-def table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One line a case; the best of each score carries a star."""
-    best = {score.id: name_of(order(rows, score.id)[0]) for score in SCORES if rows}
-    lines = []
-    for row in rows:
-        cells = {"map": name_of(row)}
-        for score in SCORES:
-            mean = row.scores.get(score.id)
-            known = mean is not None and not math.isnan(mean.mean)
-            star = " ★" if known and best[score.id] == name_of(row) else ""
-            cells[score.title] = f"{mean.mean:.3f} ± {(mean.high - mean.low) / 2:.3f}{star}" if mean and known else "–"
-        drop = row.drop.get("nss")
-        cells["NSS drop"] = f"{drop.mean:.3f}" if drop else ""
-        lines.append(cells)
-    return pd.DataFrame(lines)
-
-
-def plot(rows: Sequence[Row], score: str) -> go.Figure:
-    """Means with their intervals, the best on top."""
-    known = [row for row in rows if score in row.scores and not math.isnan(row.scores[score].mean)][::-1]
-    means = [row.scores[score] for row in known]
-    figure = go.Figure(
-        go.Bar(
-            x=[mean.mean for mean in means], y=[name_of(row) for row in known], orientation="h",
-            error_x={
-                "type": "data", "symmetric": False,
-                "array": [mean.high - mean.mean for mean in means],
-                "arrayminus": [mean.mean - mean.low for mean in means],
-            },
-            marker={"color": ["#8a979d" if not row.case.model else "#0b8a92" for row in known]},
-        )
-    )  # fmt: skip
-    figure.update_layout(
-        height=90 + 34 * len(known), margin={"l": 10, "r": 10, "t": 10, "b": 40}, xaxis_title=SCORE_TITLES[score],
-    )  # fmt: skip
-    return figure
-
-
-def published() -> None:
-    """The tutorial's tables, each with its source and what differs."""
-    for tab, entry in zip(st.tabs([entry.title for entry in PUBLISHED]), PUBLISHED, strict=True):
-        with tab:
-            names = [catalogue.title(column) for column in entry.columns]
-            lines = [
-                {"map": TITLES.get(row, row), **dict(zip(names, values, strict=True))}
-                for row, values in entry.rows.items()
-            ]
-            st.dataframe(pd.DataFrame(lines), hide_index=True, width="stretch")
-            st.caption(f"Source: {entry.source}. Not as measured here: {entry.differs}")
+# --- a run of one's own -------------------------------------------------------------------------------------
 
 
 def measure() -> None:
-    """Start a run on one of the folders that this app may read, and follow it."""
-    folders = fixation_data.offered()
-    if not folders:
-        st.markdown(
-            "This app was started without a data set. Start it with `EXPECTANCY_DATA=FOLDER make run`, where the "
-            "folder holds MIT1003, CAT2000, SALICON, OSIE, Toronto, or photos with a `fixations.csv` "
-            "(columns image, x, y). From the command line:"
-        )
-        st.code(
-            "expectancy evaluate saliency --data FOLDER --layers principal --blur 0,5,15,50 --json results.json", "bash"
-        )
-        return
+    """Start a run on a data set that is here or can be fetched, and follow it."""
     run: benchmark_run.Run | None = st.session_state.get("benchmark_run")
-    if run is None or not run.going:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            folder = st.selectbox("Data set", list(folders), width=200)
-            limit = st.number_input("Photos at most", 1, 100_000, 20, width=160)
-            methods = st.multiselect("Maps", list(TITLES), USUAL, format_func=TITLES.__getitem__, width=520)
-            if st.button("Start", type="primary", disabled=not methods):
-                options = ["--data", str(folders[folder]), "--limit", str(limit), "--methods", ",".join(methods)]
-                st.session_state["benchmark_run"] = benchmark_run.start(options)
-                st.rerun()
+    st.session_state["benchmark_going"] = going = run is not None and run.going
+    folder, options = asked()
+    if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=going or not options):
+        st.session_state["benchmark_run"] = run = benchmark_run.start(["--data", str(folder), *options])
+        st.rerun()
     if run is not None:
         follow()
+    if options:
+        with st.expander("The same from the command line"):
+            words = ["evaluate", "saliency", "--data", folder.name, *options, "--json", "results.json"]
+            st.code(shlex.join(["expectancy", *words]), "bash", wrap_lines=True)
+    with st.expander("Where the data sets are, and how their folders look"):
+        whereabouts()
+
+
+def asked() -> tuple[Path, list[str]]:
+    """Draw what can be chosen of a run; gives the data set's folder and the command's options, [] without a map."""
+    here = fixation_data.offered()
+    known = {layout.id: layout for layout in LAYOUTS}
+    offered = [*here, *(name for name in PARTS if name not in here)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        data = st.selectbox(
+            "Data set", offered, width=230, key="run_data",
+            format_func=lambda name: name if name in here else f"{known[name].title} (to be fetched)",
+        )  # fmt: skip
+        limit = st.number_input("Photos at most", 1, 100_000, 20, width=150)
+        maps = st.multiselect("Maps", list(TITLES), USUAL, format_func=TITLES.__getitem__, width=560)
+        blurs = st.multiselect("Blur the photos by", RADII, format_func=lambda radius: f"{radius} px", width=220)
+        with st.popover("More", icon=":material/tune:"):
+            more = further()
+    folder = here.get(data, fixation_data.home() / data)
+    if not maps:
+        st.caption("Choose at least one map.")
+        return folder, []
+    words = ["--limit", str(limit), "--methods", ",".join(maps), *more]
+    words += ["--blur", ",".join(map(str, (0, *blurs)))] if blurs else []
+    words += ["--download", data] if data not in here else []
+    if data not in here:
+        hosts = " and ".join(dict.fromkeys(urlsplit(part.url).netloc for part in PARTS[data]))
+        st.caption(
+            f"{known[data].title} is first fetched from {hosts}, which may take long; it is kept in {_short(folder)}. "
+            f"Its authors’ terms hold: {known[data].source.split(',')[0]}."
+        )
+    return folder, words
+
+
+def further() -> list[str]:
+    """Options that are needed less often."""
+    ready = [EMBEDDED, *(name for name in catalogue.FEATURED if catalogue.download_size(name) is None)]
+    networks = st.multiselect(
+        "Networks", ready, [EMBEDDED], format_func=catalogue.title, key="run_networks",
+        help="Those whose weights are on this computer; the page “Compare” can download more.",
+    )  # fmt: skip
+    every = st.checkbox("At every stage of the network, not at each method’s own layer alone", key="run_layers")
+    smooth = st.checkbox("Smoothed by 1° of visual angle too", key="run_smooth")
+    own = ""
+    if fixation_data.may_type():
+        own = st.text_input(
+            "Maps of other models", key="run_own", placeholder="SalGAN=/maps/salgan, SalGAN@15=/maps/blurred15",
+            help="A folder with a map for every photo, named as the photo; after @ the blur of the photos.",
+        )  # fmt: skip
+    words = ["--models", ",".join(networks)] if networks and networks != [EMBEDDED] else []
+    words += ["--layers", f"{DEFAULT},{PRINCIPAL}"] if every else []
+    words += ["--smooth", "0,1"] if smooth else []
+    return words + [word for part in own.split(",") if part.strip() for word in ("--own", part.strip())]
+
+
+def whereabouts() -> None:
+    """Where each data set is, and how to lay it out by hand."""
+    lines = [f"| {layout.title} | {layout.source} | {layout.folder} |" for layout in LAYOUTS]
+    st.markdown("\n".join(["| data set | where | its folder |", "|---|---|---|", *lines]))
+    st.markdown(
+        "Fetched by hand, a data set is found when the app is started with `EXPECTANCY_DATA=FOLDER make run`, where "
+        "the folder holds it."
+    )
+
+
+def _short(path: Path) -> str:
+    """A path with ~ for the home folder, as a name for the screen."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 @st.fragment(run_every=1.0)
@@ -176,15 +166,17 @@ def follow() -> None:
     if run.going:
         st.progress(run.share, text=run.said)
         st.button(
-            "Stop", on_click=benchmark_run.stop, args=(run,), help="What is done stays; the same run goes on later."
-        )
+            "Stop", icon=":material/stop:", on_click=benchmark_run.stop, args=(run,),
+            help="What is done stays; the same run goes on later.",
+        )  # fmt: skip
         return
-    results = run.results
-    if results is None:
-        st.warning(f"The run ended before it was done: {run.said}")
-    elif st.session_state.get("benchmark_results") != results:
-        st.session_state["benchmark_results"] = results
+    if st.session_state["benchmark_going"]:  # the page above was drawn while it went on
         st.rerun()
+    results = run.results
+    if results is None and run.stopped:
+        st.info(f"Stopped at {run.said.partition(',')[0]}. The same choice goes on from there.")
+    elif results is None:
+        st.error(run.said.removeprefix("expectancy: "), icon=":material/error:")
     else:
         st.success("Done: the results are shown above.")
         st.download_button("Results (JSON)", results, "results.json", "application/json", on_click="ignore")

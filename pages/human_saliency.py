@@ -3,33 +3,39 @@
 import streamlit as st
 
 from engine import Trace, human, method
+from engine.bundle import Place
 from engine.errors import ExplorerError
+from engine.export import pass_facts
 from engine.fixations import Fixations
 from engine.human import OWN, SCORED_SIDE, USUAL_DEGREE, Scores, Truth, Values, View
 from engine.human_curves import SMOOTHINGS
 from engine.images import Photo
 from engine.map_files import read_map
 from engine.scores import SCORES, Score
-from pages.widgets import fixation_state, session
+from pages.widgets import fixation_data, fixation_places, fixation_state, session
+from pages.widgets.desk import corner, desk
 from pages.widgets.fixation_curves import draw_layers, draw_options, draw_robustness, draw_smoothing
 from pages.widgets.fixation_panels import fixation_panels
 from pages.widgets.fixation_sanity import draw_sanity
 from pages.widgets.fixation_scores import help_of, score_bars, score_table
 from pages.widgets.fixation_source import Scene, board, scene
-from pages.widgets.fixation_state import PANELS, SHOWN, Looking, remember
+from pages.widgets.fixation_state import DATA, PANELS, SHOWN, Looking, remember, title_of
 from pages.widgets.fixation_study import Study
 from pages.widgets.map_panel import MAX_PANELS, PanelEvent, PanelPhoto, map_panel
 from pages.widgets.panels import changed_options, options_of
 from pages.widgets.question_bar import known_layer, network
-from pages.widgets.session import Choice
+from pages.widgets.session import UPLOAD, Choice
+from pages.widgets.share import Shown
 from pages.widgets.style import style
 
 SALIENCY = method("contrastive-saliency")
 FEW = 30
+QUESTION = "Does the network look where people look?"
 
 
 def page() -> None:
     choice, looking = session.current(), fixation_state.current()
+    room, seen = corner(), None
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="top"):
         with st.container(horizontal=True, vertical_alignment="bottom", width="content", key="where"):
             shown = scene(choice, looking)
@@ -40,11 +46,22 @@ def page() -> None:
         except ExplorerError as error:
             st.error(str(error), icon=":material/error:")
         else:
-            explore(choice, looking, shown, trace)
+            seen = explore(choice, looking, shown, trace)
+    desk(room, place(choice, looking, shown), seen, list(PANELS.items()))
     fixation_state.publish()
 
 
-def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> None:
+def place(choice: Choice, looking: Looking, shown: Scene | None) -> Place:
+    """The state with what the person brought."""
+    address = session.to_address(choice) | fixation_state.to_address(looking)
+    if shown is None:
+        return Place("human_saliency", address)
+    own = choice.photo == UPLOAD and looking.source != DATA and "upload" in st.session_state
+    photos = {UPLOAD: shown.photo} if own else {}
+    return Place("human_saliency", address, photos, fixation_places.brought(shown.photo, looking))
+
+
+def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> Shown:
     """Everything below the choice of photo and network."""
     heading(choice, looking, shown, trace)
     study = make_study(choice, looking, shown, trace)
@@ -60,7 +77,7 @@ def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> Non
             photo,
             row,
             key="maps",
-            methods=list(PANELS.items()),
+            methods=[*PANELS.items(), *((row, title_of(row)) for row in shown.maps)],
             columns=4,
             on_event=lambda event: react(event, choice, looking, trace),
         )
@@ -68,12 +85,26 @@ def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> Non
     st.caption(
         f"{trace.model.title}: {trace.model.weights}. Training data: {trace.model.training.rstrip('.') or 'not known'}."
     )
+    return Shown(QUESTION, shown.photo, photo, tuple(row), settings(looking, shown, study), pass_facts(trace))
+
+
+def settings(looking: Looking, shown: Scene, study: Study) -> dict[str, str]:
+    """What a reader of the report should know."""
+    (width, height), trace, view = shown.photo.size, study.trace, study.view
+    return {
+        "Photo": f"{shown.photo.name or 'a photo'}, {width} × {height} pixels",
+        "Fixations": f"{len(shown.fixations) if shown.fixations is not None else 0}",
+        "Network": f"{trace.model.title}, {trace.model.weights}, at {trace.size} × {trace.size} pixels",
+        "Weights": trace.model.key,
+        "Seen at": view.layer or "each method’s own layer",
+        "Smoothed by": f"{looking.smooth:g}°; one degree is {view.degree:.4g} pixels of the photo",
+    }
 
 
 def heading(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> None:
     """The question, and how the maps are made."""
     with st.container(horizontal=True, vertical_alignment="center", key="question"):
-        st.html("<h2>Does the network look where people look?</h2>", width="content")
+        st.html(f"<h2>{QUESTION}</h2>", width="content")
         layers = ["", *(layer.name for layer in trace.layers if layer.principal)]
         at = known_layer(choice, trace)
         grids = {layer.name: f"at {layer.name} ({layer.grid})" for layer in trace.layers}
@@ -105,6 +136,8 @@ def more(choice: Choice, looking: Looking, shown: Scene) -> None:
         key="own_map", on_change=keep_map,
         help="For instance of SalGAN, DeepGaze or ML-Net for this very photo: bright is salient.",
     )  # fmt: skip
+    if looking.source == DATA and fixation_data.may_type():
+        fixation_data.ask_for_maps(shown.maps_told)
     st.markdown("Contrastive saliency")
     values = SALIENCY.complete(options_of(choice, SALIENCY))
     for option in SALIENCY.options:
@@ -136,7 +169,8 @@ def make_study(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> 
         choice.fact if choice.fact is not None and choice.fact < len(trace.answer.names) else None,
         options_of(choice, SALIENCY),
     )  # fmt: skip
-    return Study(shown.photo, trace, view, truth_of(shown.fixations, degree, shown.others), own_map(shown.photo))
+    truth = truth_of(shown.fixations, degree, shown.others)
+    return Study(shown.photo, trace, view, truth, own_map(shown.photo), shown.maps)
 
 
 def truth_of(fixations: Fixations | None, degree: float, others: Fixations | None) -> Truth | None:
@@ -169,7 +203,7 @@ def own_map(photo: Photo) -> Values | None:
 # --- panels -------------------------------------------------------------------------------------------------
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Photo: lambda photo: photo.digest})
+@st.cache_data(show_spinner=False, max_entries=16, scope="session", hash_funcs={Photo: lambda photo: photo.digest})
 def panel_photo(photo: Photo) -> PanelPhoto:
     return PanelPhoto.of(photo.pil(), photo.name or "your photo")
 
@@ -249,7 +283,7 @@ def scores(shown: Scene, truth: Truth, table: dict[str, Scores], asked: Score) -
 
 def remarks(shown: Scene, truth: Truth) -> list[str]:
     """What a reader of the scores should know."""
-    said = [] if shown.others is not None else [shown.no_others]
+    said = [*([] if shown.others is not None else [shown.no_others]), *shown.maps_told]
     if len(truth.fixations) < FEW:
         said.append(f"So few fixations ({len(truth.fixations)}) make rough scores: they move with everybody who looks.")
     if max(shown.photo.size) > SCORED_SIDE:

@@ -23,6 +23,7 @@ class Published:
         score: the id of the score in :data:`engine.scores.SCORES`.
         differs: in plain words, what is not as in one's own measurement.
         columns: the titles of the columns.
+        radius: of the blur whose drop the last column has; 0 where there is none.
         rows: method id (or the name of a learned model) -> one number for each column.
     """
 
@@ -33,6 +34,7 @@ class Published:
     differs: str
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[float, ...]]
+    radius: float = 0.0
 
 
 _NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -85,6 +87,7 @@ PUBLISHED: tuple[Published, ...] = (
                 "contrastive-saliency": (0.7981, 0.1793),
             }
         ),
+        50.0,
     ),
     Published(
         "cc-robustness",
@@ -102,5 +105,6 @@ PUBLISHED: tuple[Published, ...] = (
                 "contrastive-saliency": (0.4051, 0.1432),
             }
         ),
+        50.0,
     ),
 )

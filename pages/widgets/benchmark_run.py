@@ -15,6 +15,7 @@ from pathlib import Path
 
 import streamlit as st
 
+_STOPPED, _RESULTS = "stopped", "results.json"
 LAST = 4000
 """Bytes of the log's end that are looked at."""
 
@@ -31,6 +32,11 @@ class Run:
     def going(self) -> bool:
         """Whether it is still at work."""
         return self.process.poll() is None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person ended it."""
+        return (self.folder / _STOPPED).exists()
 
     @property
     def said(self) -> str:
@@ -51,7 +57,7 @@ class Run:
     @property
     def results(self) -> bytes | None:
         """The finished file's content."""
-        path = self.folder / "results.json"
+        path = self.folder / _RESULTS
         return path.read_bytes() if not self.going and path.is_file() else None
 
 
@@ -60,7 +66,9 @@ def start(options: Sequence[str]) -> Run:
     kept: dict[tuple[str, ...], str] = st.session_state.setdefault("benchmark_folders", {})
     named = tuple(options)
     folder = Path(kept.setdefault(named, tempfile.mkdtemp(prefix="expectancy-")))
-    command = ("evaluate", "saliency", *named, "--jobs", "1", "--json", str(folder / "results.json"))
+    command = ("evaluate", "saliency", *named, "--jobs", "0", "--json", str(folder / _RESULTS))
+    for old in (_STOPPED, _RESULTS):
+        (folder / old).unlink(missing_ok=True)
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "engine.cli", *command], stdout=log, stderr=log)
     return Run(process, folder, command)
@@ -68,4 +76,5 @@ def start(options: Sequence[str]) -> Run:
 
 def stop(run: Run) -> None:
     """End it at once; what is done stays in its journal."""
+    (run.folder / _STOPPED).touch()
     run.process.terminate()

@@ -12,7 +12,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from engine import Model
-from engine.human import CANDIDATES, CENTRE, OWN, Scores, Truth
+from engine.human import CANDIDATES, CENTRE, Scores, Truth
 from engine.human_curves import (
     DEGRADATIONS,
     Degradation,
@@ -31,7 +31,7 @@ from engine.render import overlay
 from engine.scores import SCORES, Score
 from pages.widgets import fixation_state, session
 from pages.widgets.fixation_scores import BEST, REFERENCE, look_of, score_columns
-from pages.widgets.fixation_state import ROWS, Looking
+from pages.widgets.fixation_state import ROWS, Looking, title_of
 from pages.widgets.fixation_study import Study
 from pages.widgets.picture import picture
 
@@ -163,8 +163,9 @@ def _by_row(found: Sequence[Point], words: Mapping[str, str] | None = None) -> d
 def _trace(row: str, line: Line, legend: bool = True) -> go.Scatter:
     colour, mark, dash = look_of(row)
     return go.Scatter(
-        x=[at for at, _ in line], y=[value for _, value in line], name=ROWS[row], legendgroup=row, showlegend=legend,
-        mode="lines+markers", line={"color": colour, "dash": dash, "width": 2}, marker={"symbol": mark, "size": 8},
+        x=[at for at, _ in line], y=[value for _, value in line], name=title_of(row), legendgroup=row,
+        showlegend=legend, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
+        marker={"symbol": mark, "size": 8},
         hovertemplate="%{y:.3f}",
     )  # fmt: skip
 
@@ -179,7 +180,7 @@ def _lines(rows: Mapping[str, Sequence[tuple[str, Scores]]], asked: Score, axis:
         xaxis_type="category", hovermode="x unified", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     said = "; ".join(
-        f"{ROWS[row]}: " + ", ".join(f"{at.replace('<br>', ' ')} {value:.2f}" for at, scores in points
+        f"{title_of(row)}: " + ", ".join(f"{at.replace('<br>', ' ')} {value:.2f}" for at, scores in points
                                      if (value := scores[asked.id]) is not None)
         for row, points in rows.items()
     )  # fmt: skip
@@ -225,7 +226,7 @@ def _drop_table(levels: Sequence[Level], rows: Sequence[str], damage: Degradatio
     """Value at the first level and drop at the last, as the tutorial's table has it."""
     first, last = (f"{damage.symbol} = {level.amount:g}" for level in (levels[0], levels[-1]))
     lines: dict[str, dict[str, str]] = {}
-    moving = [row for row in rows if row not in (CENTRE, OWN)]
+    moving = [one.id for one in CANDIDATES]
     for score in SCORES:
         values = {row: levels[0].scores[row][score.id] for row in rows}
         if all(value is None for value in values.values()):
@@ -236,13 +237,13 @@ def _drop_table(levels: Sequence[Level], rows: Sequence[str], damage: Degradatio
             falls if score.higher_is_better else {row: None if f is None else -f for row, f in falls.items()},
             moving, highest=False,
         )  # fmt: skip
-    frame = pd.DataFrame.from_dict(lines, orient="index").rename(columns=ROWS)
+    frame = pd.DataFrame.from_dict(lines, orient="index").rename(columns=title_of)
     st.dataframe(
         frame, height="content", column_config={"_index": st.column_config.TextColumn("Score", width="medium")}
     )
     st.caption(
-        f"{BEST} marks the best value and the smallest loss; centre bias and your own map do not follow the photo, so "
-        "they compete in the values only."
+        f"{BEST} marks the best value and the smallest loss; centre bias and maps that were brought do not follow the "
+        "photo, so they compete in the values only."
     )
 
 

@@ -1,8 +1,9 @@
-"""Data sets of human fixations on the computer that runs the app.
+"""Data sets of human fixations on the computer that runs the app, and folders of maps for them.
 
-Which folders are read is up to whoever starts the app: the folder in EXPECTANCY_DATA, and those given on the command
-line (`streamlit run app.py -- --data FOLDER`). Visitors can type a path of their own only with
-EXPECTANCY_ALLOW_PATHS=1, since on a public host that would let them look around in its files.
+Which folders are read is up to whoever starts the app: the folder in EXPECTANCY_DATA, those given on the command line
+(`streamlit run app.py -- --data FOLDER`), and the one to which the page "Benchmark" fetches data sets. Visitors can
+type a path of their own only with EXPECTANCY_ALLOW_PATHS=1, since on a public host that would let them look around in
+its files.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ import streamlit as st
 
 from engine.errors import DataError
 from engine.evaluation.datasets import LAYOUTS, DataSet, open_data
+from engine.evaluation.downloads import UNFINISHED
 from engine.fixations import Fixations, Pool
-from engine.images import Photo
+from engine.human import Values
+from engine.images import Photo, plain_name
+from engine.map_files import check_all, maps_in, read_map_file
+from pages.widgets.fixation_state import MOST_FOLDERS, brought_row
 
 MAY_TYPE = "EXPECTANCY_ALLOW_PATHS"
 
@@ -43,10 +48,21 @@ def may_type() -> bool:
 def offered() -> dict[str, Path]:
     """The data sets that there are: name -> folder."""
     folders = [Path(part) for part in os.environ.get("EXPECTANCY_DATA", "").split(os.pathsep) if part]
-    folders += [Path(part) for part in _arguments()]
+    folders += [*(Path(part) for part in _arguments()), home()]
     if may_type() and st.session_state.get("typed_folder"):
         folders.append(Path(st.session_state["typed_folder"]))
     return {path.name: path for folder in folders for path in _data_sets(str(folder))}
+
+
+def home() -> Path:
+    """Where data sets go that are fetched: to the caches, as torchvision's weights do."""
+    caches = os.environ.get("XDG_CACHE_HOME")
+    return (Path(caches) if caches else Path.home() / ".cache") / "expectancy" / "data"
+
+
+def look_again() -> None:
+    """Forget which data sets there are: one has just come."""
+    _data_sets.clear()
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the data set …")
@@ -67,10 +83,14 @@ def _data_sets(folder: str) -> list[Path]:
     """The data sets right below a folder, or else the folder itself where it is one."""
     path = Path(folder)
     try:
-        below = [child for child in sorted(path.iterdir()) if child.is_dir() and _fits(child)]
+        below = [child for child in sorted(path.iterdir()) if child.is_dir() and _is_whole(child)]
         return below or ([path.resolve()] if _fits(path) else [])
     except OSError:
         return []
+
+
+def _is_whole(folder: Path) -> bool:
+    return not folder.name.endswith(UNFINISHED) and _fits(folder)
 
 
 def _fits(folder: Path) -> bool:
@@ -96,3 +116,39 @@ def typed(folder: str) -> str:
     except DataError as error:
         return str(error)
     return ""
+
+
+# --- maps of other models -----------------------------------------------------------------------------------
+
+
+def ask_for_maps(told: tuple[str, ...]) -> None:
+    """Draw the field for folders of maps; `told` is what is wrong with those that are named."""
+    st.text_input(
+        "Folders of maps of other models", key="map_folders", placeholder="SalGAN=/maps/salgan, ML-Net=/maps/mlnet",
+        help=f"Up to {MOST_FOLDERS}, with commas. Each holds a map for every photo of the data set, named as the "
+        "photo: a picture, NPY or NPZ.",
+    )  # fmt: skip
+    for sentence in told:
+        st.error(sentence, icon=":material/error:")
+
+
+def maps_of(data: DataSet, item: str) -> tuple[dict[str, Values], tuple[str, ...]]:
+    """The maps of one photo in the folders that a visitor named, by row; and what is wrong with them, in sentences."""
+    named = [part.strip() for part in str(st.session_state.get("map_folders", "")).split(",") if part.strip()]
+    found: dict[str, Values] = {}
+    told = [f"Only the first {MOST_FOLDERS} folders of maps are shown."] if len(named) > MOST_FOLDERS else []
+    for at, text in enumerate(named[:MOST_FOLDERS] if may_type() else [], start=1):
+        name, equals, folder = text.rpartition("=")
+        title = plain_name(name if equals else Path(folder).name)[:40] or f"maps {at}"
+        try:
+            files = _maps_in(folder.strip(), data.names)
+            check_all(files, [item], Path(folder))
+            found[brought_row(at, title)] = read_map_file(files[item], data.fixations[item].size)
+        except DataError as error:
+            told.append(str(error))
+    return found, tuple(told)
+
+
+@st.cache_data(show_spinner=False, ttl=60, max_entries=8)
+def _maps_in(folder: str, photos: tuple[str, ...]) -> dict[str, Path]:
+    return maps_in(Path(folder), photos)

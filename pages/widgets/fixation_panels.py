@@ -8,10 +8,11 @@ from engine import human, method
 from engine.errors import ExplorerError
 from engine.human import CANDIDATES, CENTRE, OWN, Candidate, Scores
 from engine.scores import SCORES
-from pages.widgets.fixation_state import DENSITY, PANELS, Looking
+from pages.widgets.fixation_state import DENSITY, PANELS, Looking, is_brought, title_of
 from pages.widgets.fixation_study import Study
 from pages.widgets.map_panel import MAX_PANELS, Panel
 
+NO_FOLDER = "There is no map for this photo: name the folder of the maps under “More”."
 INVITATION = "Nobody yet. Click on the photo where your eyes went, or open a file of fixations."
 
 
@@ -36,17 +37,17 @@ def _panel(place: str, name: str, study: Study, no_map: str) -> Panel:
     """One panel; what cannot be shown becomes a sentence that says why."""
     if name == DENSITY:
         return _density(place, study)
-    title = PANELS[name]
+    title = title_of(name)
     if name == CENTRE:
         crowd = study.truth is not None and study.truth.centre_from_others
         made = "Where people look in the other photos." if crowd else "A Gaussian in the middle, as wide as in OSIE."
         values = study.fixed[CENTRE].values
         return Panel(place, title, "Where do people look anyway?", made, values, meaning=("looked at", ""))
-    if name == OWN:
-        if study.own is None:
-            return Panel(place, title, "", no_map, None)
-        question, values = "What did another model expect?", study.fixed[OWN].values
-        return Panel(place, title, question, "The map that you brought.", values, meaning=("more salient", ""))
+    if is_brought(name):
+        if name not in study.fixed:
+            return Panel(place, title, "", no_map if name == OWN else NO_FOLDER, None)
+        question, values = "What did another model expect?", study.fixed[name].values
+        return Panel(place, title, question, "A map that was brought.", values, meaning=("more salient", ""))
     candidate = next(one for one in CANDIDATES if one.id == name)
     try:
         return _explained(place, candidate, study)

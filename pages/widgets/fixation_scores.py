@@ -9,22 +9,23 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.human import Scores, best
+from engine.human import OWN, Scores, best
 from engine.scores import SCORES, Score
-from pages.widgets.fixation_state import ROWS
+from pages.widgets.fixation_state import ROWS, title_of
 
 BEST = "★"
 # One mark and one line for each row: told apart without colour, and seen on light and dark alike.
 COLOURS = ("rgb(214,110,30)", "rgb(52,132,204)", "rgb(150,110,200)", "rgb(196,90,150)", "rgb(30,150,120)",
-           "rgb(128,138,145)", "rgb(170,140,20)")  # fmt: skip
+           "rgb(128,138,145)", "rgb(170,140,20)", "rgb(90,120,220)", "rgb(120,160,40)", "rgb(200,80,80)")  # fmt: skip
 REFERENCE = {"line_dash": "dot", "line_color": "rgb(128,138,145)"}
-MARKS = ("circle", "square", "triangle-up", "triangle-down", "diamond", "x", "star")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
+MARKS = ("circle", "square", "triangle-up", "triangle-down", "diamond", "x", "star", "cross", "pentagon", "hexagon")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash", "dot", "dashdot")
 
 
 def look_of(row: str) -> tuple[str, str, str]:
     """Colour, mark and dash of a row, the same in every plot."""
-    at = list(ROWS).index(row)
+    # Folders of maps come after the rows that are always there, in the order in which they were named.
+    at = list(ROWS).index(row) if row in ROWS else len(ROWS) - 1 + int(row.partition(":")[0].removeprefix(OWN))
     return COLOURS[at], MARKS[at], DASHES[at]
 
 
@@ -43,11 +44,11 @@ def score_table(table: Mapping[str, Scores]) -> None:
     """Every row's scores; the best of each column is marked by a star, and set in bold by the screen reader's text."""
     frame = pd.DataFrame(
         [[_rounded(scores[score.id]) for score in SCORES] for scores in table.values()],
-        index=[ROWS[row] for row in table],
+        index=[title_of(row) for row in table],
         columns=[score.title for score in SCORES],
         dtype=float,
     )
-    stars = {score.title: {ROWS[row] for row in best(table, score, 2)} for score in SCORES}
+    stars = {score.title: {title_of(row) for row in best(table, score, 2)} for score in SCORES}
     styled = frame.style
     for title in frame.columns:
         for row in frame.index:
@@ -60,7 +61,7 @@ def score_table(table: Mapping[str, Scores]) -> None:
         key="score_table",
         column_config={
             "_index": st.column_config.TextColumn("Map", width="medium"),
-            **score_columns(76, None),  # a format here would hide the stars
+            **score_columns(80, None),  # a format here would hide the stars
         },
         placeholder="–",
         alt=spoken(table),
@@ -79,7 +80,7 @@ def _number(value: float, starred: bool) -> str:
 
 def spoken(table: Mapping[str, Scores]) -> str:
     """The winners as a sentence, for those who do not see the table."""
-    said = [f"{score.title}: {' and '.join(ROWS[row] for row in best(table, score, 2))}" for score in SCORES]
+    said = [f"{score.title}: {' and '.join(title_of(row) for row in best(table, score, 2))}" for score in SCORES]
     return "Scores of the maps. Best in each: " + "; ".join(one for one in said if not one.endswith(": ")) + "."
 
 
@@ -93,7 +94,7 @@ def score_bars(table: Mapping[str, Scores], asked: Score) -> None:
     figure = go.Figure(
         go.Bar(
             x=[known[row] for row in order],
-            y=[f"{BEST} {ROWS[row]}" if row in winners else ROWS[row] for row in order],
+            y=[f"{BEST} {title_of(row)}" if row in winners else title_of(row) for row in order],
             text=[f"{known[row]:.2f}" for row in order],
             textposition="auto",
             orientation="h",
@@ -107,5 +108,5 @@ def score_bars(table: Mapping[str, Scores], asked: Score) -> None:
         height=60 + 34 * len(order), margin={"l": 0, "r": 10, "t": 22, "b": 0}, xaxis_title=asked.title,
         bargap=0.25, showlegend=False,
     )  # fmt: skip
-    said = ", ".join(f"{ROWS[row]} {known[row]:.2f}" for row in reversed(order))
+    said = ", ".join(f"{title_of(row)} {known[row]:.2f}" for row in reversed(order))
     st.plotly_chart(figure, key="score_bars", config={"displayModeBar": False}, alt=f"{asked.title}: {said}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
@@ -12,6 +12,7 @@ from engine.clicks import Clicks
 from engine.errors import ExplorerError
 from engine.fixation_files import read_csv, read_fixations
 from engine.fixations import Fixations
+from engine.human import Values
 from engine.images import Photo
 from pages.widgets import fixation_data, fixation_state
 from pages.widgets.click_board import Looked, click_board
@@ -29,7 +30,8 @@ class Scene:
     """A photo and what is known of where people looked.
 
     `others` are fixations on other photos; `degree` is one degree of visual angle in the photo's pixels, where the data
-    set tells it; `no_others` says why a score that needs other photos is missing.
+    set tells it; `no_others` says why a score that needs other photos is missing; `maps` are those of other models by
+    row, and `maps_told` is what is wrong with some of them.
     """
 
     photo: Photo
@@ -37,6 +39,8 @@ class Scene:
     others: Fixations | None
     degree: float | None
     no_others: str
+    maps: Mapping[str, Values] = field(default_factory=dict)
+    maps_told: tuple[str, ...] = ()
 
 
 def scene(choice: Choice, looking: Looking) -> Scene | None:
@@ -233,4 +237,5 @@ def _from_data(looking: Looking, folders: Mapping[str, Path]) -> Scene | None:
     except ExplorerError as error:
         st.error(str(error), icon=":material/error:")
         return None
-    return Scene(photo, found.data.fixations[item], found.others(item), found.data.degree(item), "")
+    maps, told = fixation_data.maps_of(found.data, item)
+    return Scene(photo, found.data.fixations[item], found.others(item), found.data.degree(item), "", maps, told)

@@ -28,6 +28,7 @@ SHOWN = {
 }
 ROWS = {one.id: one.title for one in CANDIDATES} | {CENTRE: "Centre bias", OWN: "Your own map"}
 PANELS = {DENSITY: "Where people looked"} | ROWS
+MOST_FOLDERS = 3
 _KEPT = 600
 
 
@@ -122,6 +123,21 @@ def from_address(parameters: dict[str, str]) -> Looking:
     if 1 <= wide <= 120:
         values["wide"] = wide
     return Looking(**values)
+
+
+def brought_row(at: int, name: str) -> str:
+    """The row of the maps in the folder `at` (from 1) of those that a person named."""
+    return f"{OWN}{at}:{name}"
+
+
+def is_brought(row: str) -> bool:
+    """Whether a row shows maps that a person brought."""
+    return row == OWN or (row.startswith(OWN) and ":" in row)
+
+
+def title_of(row: str) -> str:
+    """What a row or panel is called on the screen."""
+    return PANELS.get(row) or row.partition(":")[2]
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,20 +15,24 @@ from pages.widgets.fixation_state import remember
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What the page is about in this run. `truth` is None as long as nobody looked; `own` is a map that was brought."""
+    """What the page is about in this run.
+
+    `truth` is None as long as nobody looked; `own` is a map that was brought, `brought` those from folders, by row.
+    """
 
     photo: Photo
     trace: Trace
     view: View
     truth: Truth | None
     own: Values | None = field(default=None, repr=False)
+    brought: Mapping[str, Values] = field(default_factory=dict, repr=False)
 
     @cached_property
     def key(self) -> Hashable:
         """What every result depends on."""
         view = self.view
         options = tuple(sorted((name, str(value)) for name, value in view.options.items()))
-        own = None if self.own is None else hash(self.own.tobytes())
+        own = tuple((row, hash(values.tobytes())) for row, values in self._own().items())
         against = self.truth.digest if self.truth else ""
         return (self.trace.key, view.size, view.degree, view.degrees, view.layer, view.fact, options, own, against)
 
@@ -36,8 +40,11 @@ class Study:
     def fixed(self) -> dict[str, Finished]:
         """The maps that do not come from the network, by row."""
         centre = self.truth.centre if self.truth else human.centre_bias(human.grid(self.photo.size))
-        fixed = {CENTRE: human.small(centre)}
-        return fixed if self.own is None else fixed | {OWN: self.view.finish(Finished(self.own))}
+        own = {row: self.view.finish(Finished(values)) for row, values in self._own().items()}
+        return {CENTRE: human.small(centre)} | own
+
+    def _own(self) -> dict[str, Values]:
+        return ({} if self.own is None else {OWN: self.own}) | dict(self.brought)
 
     def explained(self, candidate: Candidate) -> Map:
         """A candidate's map as the engine gives it."""

@@ -96,15 +96,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """Start a Streamlit script (relative to the project's root) once; gives its address."""
-    running: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
+    """Start a Streamlit script (relative to the project's root) once in each environment; gives its address."""
+    running: dict[object, tuple[subprocess.Popen[bytes], str]] = {}
 
     def start(script: str | Path, environment: dict[str, str] | None = None) -> str:
-        name = str(script)
-        if name not in running:
+        key = str(script), tuple(sorted((environment or {}).items()))
+        if key not in running:
             log = tmp_path_factory.mktemp("app") / "log.txt"
-            running[name] = _start_app(name, log, environment or {})
-        return running[name][1]
+            running[key] = _start_app(str(script), log, environment or {})
+        return running[key][1]
 
     yield start
     for process, _ in running.values():

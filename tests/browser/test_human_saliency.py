@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from engine.fixation_files import read_csv
-from tests.browser.conftest import ROOT, Visit
+from tests.browser.conftest import Visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -25,7 +25,12 @@ PLACES = ((0.3, 0.4), (0.55, 0.35), (0.45, 0.7))
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a data set of two photos in the plain layout."""
-    folder = tmp_path_factory.mktemp("data") / "pair"
+    return pair(tmp_path_factory.mktemp("data"))
+
+
+def pair(where: Path) -> Path:
+    """A data set of two photos, 30 fixations each, in the plain layout."""
+    folder = where / "pair"
     folder.mkdir()
     rng = np.random.default_rng(0)
     rows = ["image,subject,x,y"]
@@ -41,7 +46,9 @@ def human(app_server: Callable[..., str], visit: Open, small_data: Path) -> Open
     """Come to the page as people do, by the navigation: from any other address Streamlit asks in vain first."""
 
     def open_page(**how: object) -> Visit:
-        seen = visit(app_server(ROOT / "app.py", {"EXPECTANCY_DATA": str(small_data.parent)}), **how)
+        caches = small_data.parent.with_name("caches")  # no data set that was fetched before is met
+        environment = {"EXPECTANCY_DATA": str(small_data.parent), "XDG_CACHE_HOME": str(caches)}
+        seen = visit(app_server("app.py", environment), **how)
         seen.page.get_by_role("link", name="Human saliency").first.click()
         stage(seen.page).wait_for(timeout=120_000)
         panels(seen.page).nth(3).wait_for(timeout=120_000)

@@ -23,9 +23,10 @@ SCORED = ["NSS", "CC", "AUC-Judd", "shuffled AUC", "SIM", "KL", "IG"]
 
 
 @pytest.fixture(autouse=True)
-def _no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("EXPECTANCY_DATA", raising=False)
     monkeypatch.delenv(fixation_data.MAY_TYPE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))  # no data set that was fetched before
 
 
 @pytest.fixture
@@ -237,6 +238,41 @@ def test_nobody_can_look_around_in_the_hosts_files(data: Path, monkeypatch: pyte
     assert not app.exception and not app.error and "20 fixations" in said(app)
     app.text_input(key="typed_folder").set_value(str(data / "nothing")).run()
     assert "There is no folder" in app.error[0].value
+
+
+def put_maps(folder: Path, *photos: str) -> Path:
+    folder.mkdir()
+    for at, photo in enumerate(photos):
+        np.save(folder / f"{Path(photo).stem}.npy", np.random.default_rng(at).random((6, 9)))
+    return folder
+
+
+def test_folders_of_maps_of_other_models_compete(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPECTANCY_DATA", str(data.parent))
+    app = start(source="data", item="b.png")
+    assert not [box for box in app.text_input if box.key == "map_folders"], "a public host reads no path of a visitor"
+    monkeypatch.setenv(fixation_data.MAY_TYPE, "1")
+    whole = put_maps(tmp_path / "salgan", "a.png", "b.png", "c.png")
+    part = put_maps(tmp_path / "mlnet", "a.png")
+    app = start(source="data", item="b.png")
+    app.text_input(key="map_folders").set_value(f"{whole}, ML-Net={part}, {tmp_path / 'none'}, x, y").run()
+    assert not app.exception
+    assert app.dataframe[0].value.index[-1] == "salgan"
+    assert [error.value.split(";")[0] for error in app.error] == [
+        "Only the first 3 folders of maps are shown.",
+        "The folder mlnet lacks a map of b.png",
+        "There is no folder none",
+    ]
+    app.selectbox(key="data_item").select("a.png").run()
+    assert not app.exception and list(app.dataframe[0].value.index[-2:]) == ["salgan", "ML-Net"]
+
+
+def test_a_panel_of_maps_that_are_no_longer_there_says_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPECTANCY_DATA", str(data.parent))
+    app = start(source="data", item="b.png")
+    app.session_state["looking"] = replace(chosen(app), maps=("own1:salgan", "centre"))
+    app.run()
+    assert not app.exception and not app.error
 
 
 # --- links --------------------------------------------------------------------------------------------------
