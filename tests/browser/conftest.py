@@ -6,26 +6,21 @@ another host for anything or writes an error to the console.
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, build_opener
 
 import pytest
+
+from tests.server import ROOT, Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -34,7 +29,6 @@ CHROMIUM_FLAGS = (
     "--no-first-run",
     "--disable-sync",
 )
-START_LIMIT = 120  # seconds for an app to answer: importing torch on a busy machine takes its time
 LOCAL_SCHEMES = ("blob", "data", "about", "chrome")
 
 Theme = Literal["light", "dark"]
@@ -53,6 +47,8 @@ class Visit:
     """Bytes of every message that the page sent to the app."""
     received: list[int] = field(default_factory=list)
     """Bytes of every message that the app sent to the page."""
+    frames: list[bytes] | None = None
+    """Those messages themselves, where a test asks for them."""
 
     def settle(self, quiet: float = 0.4, limit: float = 60) -> None:
         """Wait until the app has finished its script and no message came for `quiet` seconds."""
@@ -97,56 +93,18 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
     """Start a Streamlit script (relative to the project's root) once in each environment; gives its address."""
-    running: dict[object, tuple[subprocess.Popen[bytes], str]] = {}
+    running: dict[object, Server] = {}
 
     def start(script: str | Path, environment: dict[str, str] | None = None) -> str:
         key = str(script), tuple(sorted((environment or {}).items()))
         if key not in running:
             log = tmp_path_factory.mktemp("app") / "log.txt"
-            running[key] = _start_app(str(script), log, environment or {})
-        return running[key][1]
+            running[key] = Server(log, script=str(script), environment=environment or {})
+        return running[key].url
 
     yield start
-    for process, _ in running.values():
-        process.terminate()
-    for process, _ in running.values():
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _start_app(script: str, log: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = {
-        "server.headless": "true",
-        "server.address": "127.0.0.1",
-        "server.port": str(port),
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-    }
-    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", script, *flags],
-        cwd=ROOT,
-        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": path, **environment},
-        stdout=log.open("wb"),
-        stderr=subprocess.STDOUT,
-    )
-    url = f"http://127.0.0.1:{port}"
-    direct = build_opener(ProxyHandler({}))
-    end = time.monotonic() + START_LIMIT
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            direct.open(f"{url}/_stcore/health", timeout=2)
-            return process, url
-        except (URLError, OSError):
-            time.sleep(0.1)
-    process.kill()
-    raise RuntimeError(f"{script} did not start:\n{log.read_text(errors='replace')[-3000:]}")
+    for server in running.values():
+        server.stop()
 
 
 @pytest.fixture
@@ -155,12 +113,14 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     visits: list[Visit] = []
     contexts: list[Any] = []
 
-    def open_page(url: str, width: int = 1440, theme: Theme = "light", height: int = 1000) -> Visit:
+    def open_page(
+        url: str, width: int = 1440, theme: Theme = "light", height: int = 1000, frames: bool = False
+    ) -> Visit:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True
         )
         contexts.append(context)
-        seen = Visit(context.new_page())
+        seen = Visit(context.new_page(), frames=[] if frames else None)
         visits.append(seen)
         _listen(seen, urlsplit(url).netloc)
         seen.page.goto(url)
@@ -181,10 +141,15 @@ def _listen(visit: Visit, home: str) -> None:
         if parts.scheme not in LOCAL_SCHEMES and parts.netloc != home:
             visit.foreign.append(url)
 
+    def received(frame: str | bytes) -> None:
+        visit.received.append(len(frame))
+        if visit.frames is not None:
+            visit.frames.append(frame.encode() if isinstance(frame, str) else frame)
+
     def connected(socket: Any) -> None:
         requested(socket.url)
         socket.on("framesent", lambda frame: visit.sent.append(len(frame)))
-        socket.on("framereceived", lambda frame: visit.received.append(len(frame)))
+        socket.on("framereceived", received)
 
     page = visit.page
     page.on("request", lambda request: requested(request.url))
