@@ -1,0 +1,1 @@
+"""What runs elsewhere: the image, the proxy before it, the locked dependencies."""
