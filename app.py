@@ -4,6 +4,8 @@ import engine  # noqa: F401  (first of all: it sets how torch's threads wait)
 
 import streamlit as st  # isort: skip
 
+from pages.widgets.privacy import privacy
+
 st.set_page_config(page_title="Expectancy Explorer", page_icon="🔎", layout="wide")
 st.navigation(
     [
@@ -16,3 +18,4 @@ st.navigation(
     ],
     position="top",
 ).run()
+privacy()

@@ -105,7 +105,7 @@ def shown_answers(trace: Trace, fact: int, foil: int) -> list[tuple[int, str, fl
     return top + [(i, trace.answer.names[i], float(trace.answer.probabilities[i])) for i in further]
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Photo: lambda photo: photo.digest})
+@st.cache_data(show_spinner=False, max_entries=16, scope="session", hash_funcs={Photo: lambda photo: photo.digest})
 def panel_photo(photo: Photo) -> PanelPhoto:
     return PanelPhoto.of(photo.pil(), photo.name or "your photo")
 

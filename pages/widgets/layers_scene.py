@@ -49,7 +49,7 @@ class Asked:
         return replace(panel(place, method, at, self.trace, self.photo, fact, foil), removable=False)
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs={Photo: lambda photo: photo.digest})
+@st.cache_data(show_spinner=False, max_entries=16, scope="session", hash_funcs={Photo: lambda photo: photo.digest})
 def panel_photo(photo: Photo) -> PanelPhoto:
     """The photo as the browser gets it."""
     return PanelPhoto.of(photo.pil(), photo.name or "your photo")

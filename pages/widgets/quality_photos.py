@@ -80,19 +80,19 @@ def judged(choice: QualityChoice) -> Judged:
     return _in_lab(sample(choice.photo if choice.photo in SAMPLES else "coffee"), choice.steps, ())
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=_BY_CONTENT)
+@st.cache_data(show_spinner=False, max_entries=16, scope="session", hash_funcs=_BY_CONTENT)
 def panel_photo(photo: Photo) -> PanelPhoto:
     """The photo as the browser gets it."""
     return PanelPhoto.of(photo.pil(), photo.name or "your photo")
 
 
-@st.cache_data(show_spinner=False, max_entries=16, hash_funcs=_BY_CONTENT)
+@st.cache_data(show_spinner=False, max_entries=16, scope="session", hash_funcs=_BY_CONTENT)
 def thumbnail(photo: Photo) -> bytes:
     """The photo as a small JPEG file."""
     return encode_jpeg(photo.pixels, THUMBNAIL_SIDE, 92)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=4, scope="session", hash_funcs=_BY_CONTENT)
 def close_up(photo: Photo) -> Parcel:
     """The photo for the magnifier: its very pixels up to 1024 a side, for JPEG would add damage of its own; a larger
     one reduced to that."""
@@ -153,20 +153,20 @@ def _pair(photo: Photo, reference: Photo, fit: str, notes: tuple[str, ...]) -> J
 # These hold photos: few, found only by their content, and the same objects for all.
 
 
-@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=2, scope="session", hash_funcs=_BY_CONTENT)
 def _small(photo: Photo) -> Photo:
     if max(photo.size) <= LAB_SIDE:
         return photo
     return decode(photo.pil(), photo.name, LAB_SIDE)
 
 
-@st.cache_resource(show_spinner="Distorting the photo …", max_entries=24, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner="Distorting the photo …", max_entries=8, scope="session", hash_funcs=_BY_CONTENT)
 def _distorted(photo: Photo, steps: tuple[LabStep, ...]) -> Photo:
     done = [distortions.Step(step.kind, step.level, _mask(step.box, photo.size)) for step in steps]
     return decode(Image.fromarray(distortions.combine(photo.pixels, done)), photo.name)
 
 
-@st.cache_resource(show_spinner="Fitting the pair …", max_entries=2, hash_funcs=_BY_CONTENT)
+@st.cache_resource(show_spinner="Fitting the pair …", max_entries=2, scope="session", hash_funcs=_BY_CONTENT)
 def _fitted(photo: Photo, reference: Photo, fit: str) -> tuple[Photo, Photo, str]:
     pair = (align.crop if fit == CROP else align.align)(photo.pixels, reference.pixels)
     first, second = (
@@ -176,7 +176,7 @@ def _fitted(photo: Photo, reference: Photo, fit: str) -> tuple[Photo, Photo, str
     return first, second, pair.note
 
 
-@st.cache_data(show_spinner="Comparing the pair …", max_entries=16, hash_funcs=_BY_CONTENT)
+@st.cache_data(show_spinner="Comparing the pair …", max_entries=16, scope="session", hash_funcs=_BY_CONTENT)
 def _moved(photo: Photo, reference: Photo) -> str:
     shift = align.moved(photo.pixels, reference.pixels)
     return str(shift) if shift else ""

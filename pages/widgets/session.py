@@ -9,8 +9,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine import Engine
+from pages.widgets.leases import Leases
 
 QUALITY = "quality"
 UPLOAD = "upload"
@@ -40,8 +42,27 @@ class Choice:
 
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
-    """The one engine that all sessions share: networks, passes and maps are kept by content, not by person."""
-    return Engine()
+    """The one engine that all sessions share: networks, passes and maps are kept by content, not by person.
+
+    What belongs to a photo goes with the last session that asked about it.
+    """
+    return Engine(watch=_asked)
+
+
+@st.cache_resource(show_spinner=False)
+def leases() -> Leases:
+    """Which session asked about which photos."""
+    return Leases(lambda digest: engine().forget(digest))
+
+
+@st.cache_resource(show_spinner=False, scope="session", on_release=lambda mine: leases().end(mine))
+def _mine() -> set[str]:
+    return leases().begin()
+
+
+def _asked(digest: str) -> None:
+    if get_script_run_ctx(suppress_warning=True) is not None:
+        _mine().add(digest)
 
 
 def current() -> Choice:
