@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run test lint format bench screenshots clean
+.PHONY: run test lint format bench soak load fuzz screenshots locked lock licences audit clean
 
 run: $(VENV)/run.stamp  ## start the app in the browser
 	$(BIN)/python -m streamlit run app.py
@@ -24,10 +24,36 @@ format: $(VENV)/test.stamp  ## let ruff write what it can
 bench: $(VENV)/bench.stamp  ## ratios against the peers and against the bare minimum
 	$(BIN)/python -m tests.benchmarks
 
+ACTIONS ?= 2000
+soak: $(VENV)/test.stamp  ## random actions on every page, and every hostile file through the app's upload
+	EXPECTANCY_ACTIONS=$(ACTIONS) EXPECTANCY_HOSTILE=all $(BIN)/python -m pytest -rA tests/load/test_monkey.py tests/hostile
+
+BROWSERS ?= 10
+MINUTES ?= 10
+load: $(VENV)/test.stamp  ## so many browsers for so many minutes: errors, p95, the server's memory and cache
+	$(BIN)/python -m tests.load --browsers $(BROWSERS) --minutes $(MINUTES)
+
+SECONDS ?= 60
+fuzz: $(VENV)/fuzz.stamp  ## coverage-guided fuzzing of every reader of files, so many seconds each
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
 screenshots: $(VENV)/test.stamp  ## the README's pictures, taken from the running app by its tests
 	$(BIN)/python -m pytest tests/browser -k screenshots
 	mkdir -p assets/screenshots
 	cp build/screenshots/compare-1440-light.png build/screenshots/compare-1440-dark.png assets/screenshots/
+
+locked: | $(BIN)/python  ## install exactly what the image has, checked by hashes
+	$(BIN)/python -m pip install --no-cache-dir --require-hashes --only-binary :all: --requirement .ci/requirements.lock
+
+lock: $(VENV)/release.stamp  ## find the newest dependencies that fit together, for every system, and lock them
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade \
+		--quiet --custom-compile-command "make lock" --output-file .ci/requirements.lock
+
+licences: $(VENV)/run.stamp  ## the licence of everything that is installed for the app to run
+	$(BIN)/python .ci/licences.py
+
+audit: $(VENV)/release.stamp  ## known faults of the locked dependencies; says so where no service can be asked
+	$(BIN)/python .ci/audit.py
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)
@@ -42,6 +68,14 @@ $(VENV)/run.stamp: pyproject.toml | $(BIN)/python
 
 $(VENV)/test.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/run.stamp
+
+$(VENV)/fuzz.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test,fuzz]'
+	touch $@ $(VENV)/run.stamp
+
+$(VENV)/release.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[release]'
 	touch $@ $(VENV)/run.stamp
 
 $(VENV)/bench.stamp: pyproject.toml | $(BIN)/python

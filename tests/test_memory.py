@@ -262,7 +262,7 @@ def test_a_persons_own_weights_that_would_not_fit_are_not_read(
 ) -> None:
     path = tmp_path / "own.safetensors"
     model: Model = Engine(device="cpu").load("resnet18", "random")
-    save_file({name: value.half() for name, value in model.module.state_dict().items()
+    save_file({name: value.half().contiguous() for name, value in model.module.state_dict().items()
                if not name.endswith("num_batches_tracked")}, path)  # fmt: skip
     monkeypatch.setattr(catalogue, "_build", unbuilt)
     monkeypatch.setattr(catalogue, "read", unbuilt)

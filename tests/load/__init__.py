@@ -1,0 +1,1 @@
+"""Long days: random actions, many browsers, and what the server holds meanwhile."""

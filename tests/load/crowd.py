@@ -1,0 +1,185 @@
+"""Many browsers on one server: each changes foils, layers, methods and photos without pause, and takes the time."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from tests.load.witness import read
+from tests.server import Server
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+SAMPLES = ("Cat", "Motorbike", "Coffee", "Rocket", "Astronaut")
+QUIET = 0.3  # seconds without a message after which a change is over
+LIMIT = 120.0  # seconds after which a change counts as failed
+RUNNING = "[data-test-script-state='running']"
+
+
+@dataclass
+class Visitor:
+    """One browser's visit: what it did and how long each change took, in seconds until its last message came."""
+
+    page: Page
+    chance: Random
+    took: list[tuple[str, float]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    heard: float = 0.0
+
+    def listen(self) -> None:
+        """Note every error and when the server last said something."""
+
+        def message(_: object) -> None:
+            self.heard = time.monotonic()
+
+        def console(said: Any) -> None:
+            if said.type == "error":
+                self.errors.append(said.text)
+
+        self.page.on("websocket", lambda socket: socket.on("framereceived", message))
+        self.page.on("console", console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    async def come(self, url: str) -> None:
+        """Open the page and wait for its first maps."""
+        start = time.monotonic()
+        await self.page.goto(url)
+        await self.page.locator("article.panel canvas.map").first.wait_for(timeout=LIMIT * 1000)
+        await self.settled("first paint", start)
+
+    async def settled(self, what: str, start: float) -> None:
+        """Wait until the answer to a change that began at `start` is whole, and note what it took."""
+        while time.monotonic() - start < LIMIT:
+            quiet = self.heard > start and time.monotonic() - self.heard > QUIET
+            if quiet and not await self.page.locator(RUNNING).count():
+                self.took.append((what, self.heard - start))
+                if await self.page.get_by_test_id("stException").count():
+                    self.errors.append(f"an exception on the page after: {what}")
+                return
+            await asyncio.sleep(0.05)
+        self.errors.append(f"no end after {LIMIT:.0f} s: {what}")
+
+    async def change(self) -> None:
+        """One of the things that people do."""
+        kinds: list[tuple[str, Callable[[], Awaitable[bool]], int]] = [
+            ("foil", self._foil, 5),
+            ("layer", self._layer, 3),
+            ("sample", self._sample, 2),
+            ("upload", self._upload, 1),
+        ]
+        what, act, _ = self.chance.choices(kinds, [weight for *_, weight in kinds])[0]
+        start = time.monotonic()
+        if await act():
+            await self.settled(what, start)
+
+    async def _press(self, selector: str) -> bool:
+        found = self.page.locator(selector)
+        count = await found.count()
+        if count:
+            await found.nth(self.chance.randrange(count)).click(timeout=LIMIT * 1000)
+        return bool(count)
+
+    async def _foil(self) -> bool:
+        return await self._press(".bars button[aria-pressed=false]")
+
+    async def _layer(self) -> bool:
+        return await self._press(".strip button[aria-checked=false]")
+
+    async def _sample(self) -> bool:
+        name = self.chance.choice(SAMPLES)
+        if f"photo={name.lower()}" in self.page.url or (name == "Cat" and "photo=" not in self.page.url):
+            return False
+        await self.page.get_by_test_id("stMain").get_by_text(name, exact=True).first.click(timeout=LIMIT * 1000)
+        return True
+
+    async def _upload(self) -> bool:
+        """A photo that nobody has seen: nothing of it is in a cache."""
+        noise = np.random.default_rng(self.chance.randrange(2**32)).integers(0, 256, (12, 16, 3), np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(noise).resize((640, 480)).save(buffer, "JPEG")
+        await self.page.get_by_role("button", name="Your photo").click(timeout=LIMIT * 1000)
+        file: Any = {"name": "noise.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()}
+        await self.page.locator("input[type=file]").first.set_input_files(file)
+        await self.page.keyboard.press("Escape")
+        return True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a crowd: seconds each change took, errors of browsers and server, what the server held."""
+
+    took: list[tuple[str, float]]
+    errors: list[str]
+    held: list[dict[str, Any]]
+
+    def seconds(self, share: float, what: str = "") -> float:
+        """The quantile `share` (0 to 1) of what a change took."""
+        return float(np.quantile([s for kind, s in self.took if what in ("", kind)] or [np.nan], share))
+
+    @property
+    def cache_within_bound(self) -> bool:
+        """Whether the engine's cache never held more than it may."""
+        return bool(self.held) and all(line["cache"] <= line["limit"] for line in self.held)
+
+    @property
+    def growth(self) -> float:
+        """Bytes by which the largest memory of the last quarter exceeds that of the second, when caches have filled."""
+        resident = [line["resident"] for line in self.held]
+        quarter = len(resident) // 4
+        return float(max(resident[-quarter:]) - max(resident[quarter : 2 * quarter])) if quarter else 0.0
+
+    def report(self) -> str:
+        """All figures, for a person."""
+        kinds = sorted({kind for kind, _ in self.took})
+        lines = [f"{len(self.took)} changes, {len(self.errors)} errors"]
+        for kind in kinds:
+            count = sum(k == kind for k, _ in self.took)
+            median, p95 = self.seconds(0.5, kind), self.seconds(0.95, kind)
+            lines.append(f"{kind:12} {count:6}   median {median:6.2f} s   p95 {p95:6.2f} s")
+        if self.held:
+            most, last = max(line["resident"] for line in self.held), self.held[-1]
+            lines.append(f"memory: at most {most / 2**20:.0f} MB, {self.growth / 2**20:+.0f} MB over the second half")
+            cache = max(line["cache"] for line in self.held)
+            lines.append(f"cache: at most {cache / 2**20:.0f} of {last['limit'] / 2**20:.0f} MB")
+        return "\n".join([*lines, *self.errors[:20]])
+
+
+async def visit(browser: Browser, url: str, seed: int, end: float) -> Visitor:
+    """One visitor from coming to `end` (on the monotonic clock)."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    visitor = Visitor(await context.new_page(), Random(seed))
+    visitor.listen()
+    try:
+        await visitor.come(url)
+        while time.monotonic() < end:
+            await visitor.change()
+    except Exception as error:  # a visitor that fails is a result, and the others go on
+        visitor.errors.append(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+    await context.close()
+    return visitor
+
+
+async def crowd(server: Server, notes: Path, executable: str, browsers: int, seconds: float, seed: int = 0) -> Outcome:
+    """So many browsers for so many seconds on a server that was started by `tests.load.witness`."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
+        browser = await playwright.chromium.launch(executable_path=executable, args=flags)
+        end = time.monotonic() + seconds
+        visitors = await asyncio.gather(*(visit(browser, server.url, seed + at, end) for at in range(browsers)))
+        await browser.close()
+    log = server.log.read_text(errors="replace")
+    errors = [f"browser {at}: {error}" for at, visitor in enumerate(visitors) for error in visitor.errors]
+    errors += [f"server: {line}" for line in log.splitlines() if "Traceback" in line or "Error" in line]
+    return Outcome([each for visitor in visitors for each in visitor.took], errors, read(notes))

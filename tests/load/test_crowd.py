@@ -1,0 +1,56 @@
+"""The short form of `make load`: two browsers for 15 seconds; and what an outcome says."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.load.crowd import Outcome, crowd
+from tests.load.witness import WHERE
+from tests.server import Server
+
+
+@pytest.mark.browser
+def test_two_browsers_for_a_quarter_of_a_minute(tmp_path: Path) -> None:
+    pytest.importorskip("playwright.async_api", reason="playwright is not installed (extra: test)")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    notes = tmp_path / "witness.jsonl"
+    server = Server(tmp_path / "log.txt", environment={WHERE: str(notes)}, launcher=("-m", "tests.load.witness"))
+    try:
+        found = asyncio.run(crowd(server, notes, executable, browsers=2, seconds=15))
+    finally:
+        server.stop()
+    assert found.errors == []
+    assert found.cache_within_bound
+    assert sum(kind == "first paint" for kind, _ in found.took) == 2
+    assert len(found.took) > 2, "they did something, too"
+
+
+def held(*sizes: int, limit: int = 100) -> list[dict]:
+    return [{"resident": size * 2**20, "cache": size, "limit": limit} for size in sizes]
+
+
+def test_growth_is_what_comes_after_the_caches_have_filled() -> None:
+    flat = Outcome([("foil", 0.5)], [], held(10, 40, 60, 61, 60, 61, 60, 61))
+    growing = Outcome([("foil", 0.5)], [], held(10, 40, 60, 61, 70, 80, 90, 100))
+    assert flat.growth == 0 and growing.growth == 39 * 2**20
+    assert Outcome([], [], []).growth == 0
+
+
+def test_a_cache_over_its_bound_is_seen() -> None:
+    assert Outcome([], [], held(1, 99)).cache_within_bound
+    assert not Outcome([], [], held(1, 101)).cache_within_bound
+    assert not Outcome([], [], []).cache_within_bound, "nobody looked"
+
+
+def test_the_report_names_every_kind() -> None:
+    took = [("foil", 0.1), ("foil", 0.3), ("sample", 2.0)]
+    found = Outcome(took, ["browser 0: something"], held(10, 20, 30, 40))
+    assert found.seconds(0.5) == 0.3 and found.seconds(0.5, "foil") == pytest.approx(0.2)
+    for words in ("3 changes, 1 errors", "foil", "sample", "p95", "memory", "cache", "browser 0: something"):
+        assert words in found.report()
