@@ -95,14 +95,14 @@ def layers_view(asked: Asked) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="grid_options"):
         counts = {STAGES: f"{len(stages(trace))} stages", EVERY: f"{len(finer)} layers"}
         st.segmented_control(
-            "Down", list(counts), format_func=counts.__getitem__, **state.bound("rows", chosen.rows, "rows")
+            "Rows", list(counts), format_func=counts.__getitem__, **state.bound("rows", chosen.rows, "rows")
         )
         st.segmented_control(
-            "Each foil shows", list(CELLS), format_func=CELLS.__getitem__,
+            "A foil’s column shows", list(CELLS), format_func=CELLS.__getitem__,
             **state.bound("cells", chosen.cells, "cells"),
         )  # fmt: skip
         st.multiselect(
-            "Beside them", BESIDE, format_func=lambda name: method(name).title, width=420,
+            "Further columns", BESIDE, format_func=lambda name: method(name).title, width=420,
             placeholder="Other methods", **state.bound("beside", list(chosen.beside), "beside", tuple),
         )  # fmt: skip
     layers = finer if chosen.rows == EVERY else stages(trace)

@@ -52,7 +52,7 @@ def _answers(asked: Asked) -> None:
     st.markdown("**Surprisal of each answer**")
     st.caption(
         f"How much the weights “{found[0].parameter}” would have to change, were that the answer: the norm of the "
-        "gradient of CE(z, Q), beside the probability. Click a bar to make it Q."
+        "gradient of CE(z, Q). Click a bar to make it Q."
     )
     layers_surprisal(bars, asked.fact, asked.foil, key="surprisal", on_foil=lambda index: session.change(foil=index))
 

@@ -45,7 +45,7 @@ function told({panel, grid, extremes}) {
 // Colour tables for the present look, with one sign and with both.
 function lookTables() {
   const {colours, hide, fade} = views.now;
-  const [one, both] = [false, true].map((signed) => lookup({colours, signed, hide: hide / 100, fade: fade === "on"}));
+  const [one, both] = [false, true].map((signed) => tablesOf({colours, signed, hide: hide / 100, fade: fade === "on"}));
   return (cell) => (bothSigns(cell) ? both : one);
 }
 
@@ -74,7 +74,7 @@ class Thumb {
       scale: {zero: 0, end}, tables: tables(cell), stripe: 10};
     paint(new Uint32Array(image.data.buffer), width, height, cell.grid, style);
     context.putImageData(image, 0, 0);
-    this.canvas.style.opacity = views.now.opacity / 100;
+    this.canvas.style.opacity = views.now.maps === "hidden" ? 0 : views.now.opacity / 100;
   }
 
   // The cell under the pointer, or null: {row, column}.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pages.widgets.frontend import Blob, Widget, pack
-from pages.widgets.layers_cells import SCRIPTS, STYLES, describe_panel, describe_photo, panel_library
-from pages.widgets.map_panel import Panel, PanelPhoto
+from pages.widgets.layers_cells import SCRIPTS, STYLES, panel_library
+from pages.widgets.map_panel import Panel, PanelPhoto, describe_panel, describe_photo
 
 _widget = Widget(
     "layers_foils", scripts=(*SCRIPTS, "layers_percent.js", "layers_foils.js"), styles=(*STYLES, "layers_foils.css")

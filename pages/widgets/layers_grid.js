@@ -2,6 +2,7 @@
 
 const PACE = 4200;  // ms for a journey through all layers
 const REST = 250;  // ms after which the address follows
+const GAP = 8;  // pixels left free above and below a row that is brought into sight
 const OPENED = "cell=";
 
 // Which cell is open, "layer3/contrast-5": kept beside the view in the fragment, which Streamlit may drop.
@@ -56,6 +57,7 @@ class LayersGrid extends Cells {
     globalThis.addEventListener("hashchange", this.follow);
     globalThis.navigation?.addEventListener("currententrychange", this.hold);
     if (this.written) writeOpened(this.name);
+    requestAnimationFrame(() => this.reveal(this.lines[this.row]));  // once the table has its size
   }
 
   // The table itself, made again only where other layers or columns come.
@@ -212,7 +214,7 @@ class LayersGrid extends Cells {
   // Bring a row into the part of the table that is seen; the page itself stays where it is.
   reveal(line) {
     const frame = this.frameOfTable;
-    const [top, bottom] = [line.offsetTop - this.head.offsetHeight, line.offsetTop + line.offsetHeight];
+    const [top, bottom] = [line.offsetTop - this.head.offsetHeight - GAP, line.offsetTop + line.offsetHeight + GAP];
     if (top < frame.scrollTop) frame.scrollTop = top;
     else if (bottom > frame.scrollTop + frame.clientHeight) frame.scrollTop = bottom - frame.clientHeight;
   }

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from engine.layers import Layer
 from pages.widgets.frontend import Blob, Widget, pack
-from pages.widgets.layers_cells import SCRIPTS, STYLES, describe_panel, describe_photo, panel_library
-from pages.widgets.map_panel import Panel, PanelPhoto
+from pages.widgets.layers_cells import SCRIPTS, STYLES, panel_library
+from pages.widgets.map_panel import Panel, PanelPhoto, describe_panel, describe_photo
 
 _widget = Widget("layers_grid", scripts=(*SCRIPTS, "layers_grid.js"), styles=(*STYLES, "layers_grid.css"))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from engine.arithmetic import ChannelSum
 from engine.maps import Extent
 from pages.widgets.frontend import Blob, Widget, pack
-from pages.widgets.layers_cells import SCRIPTS, STYLES, describe_photo
-from pages.widgets.map_panel import PanelPhoto
+from pages.widgets.layers_cells import SCRIPTS, STYLES
+from pages.widgets.map_panel import PanelPhoto, describe_photo
 
 _widget = Widget("layers_sum", scripts=(*SCRIPTS, "layers_sum.js"), styles=(*STYLES, "layers_sum.css"))
 

@@ -7,7 +7,9 @@ class Surprisal {
     this.root = root;
     this.list = make("div", {class: "bars", role: "group", "aria-label": "Possible answers; choose one as Q"});
     this.list.addEventListener("keydown", (event) => this.key(event));
-    settleIn(root, style, this.list);
+    const head = ["", "answer", "probability", "surprisal"].map((text) => make("span", {}, text));
+    settleIn(root, style, make("section", {"aria-label": "Surprisal of each answer"},
+      make("div", {class: "head", "aria-hidden": "true"}, ...head), this.list));
   }
 
   receive(component) {
