@@ -221,7 +221,7 @@ def _architecture(name: str, classes: int, side: int = 224) -> nn.Module:
 
 def _ready(module: nn.Module, device: torch.device) -> nn.Module:
     # Channels last is how convolutions on a CPU work inside: 15 to 30 % less time, and no conversions.
-    return module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return module.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def _calibrate(module: nn.Module, temperature: float) -> None:
