@@ -51,8 +51,10 @@ class Answer:
 class Trace:
     """A kept forward pass. All results are functions of it alone, so it may be shared between threads.
 
-    `answer` and `layers` are for a person; `vjp`, `activation` and `cam` are for readings. The activations
-    of the principal layers come from the first pass; any other layer costs one more pass, once.
+    `answer` and `layers` are for a person; `vjp`, `activation` and `cam` are for readings. The first pass keeps the
+    activations of the layers that it was made for (see `Engine.trace`). Its graph, which holds far more memory, is an
+    entry of its own in the cache: where it was forgotten, or begins behind the layer asked about, a gradient costs one
+    more pass, once.
     """
 
     model: Model
@@ -63,7 +65,15 @@ class Trace:
     layers: tuple[Layer, ...]
     _pass: Capture = field(repr=False)
     _cache: ByteCache = field(repr=False)
+    _large: dict[tuple[str, ...], Capture] = field(default_factory=dict, repr=False)
     _backward: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        """Hand the graph of the first pass to the cache; what stays here is small."""
+        kept = self._pass
+        if kept.logits.requires_grad:
+            object.__setattr__(self, "_pass", kept.bare)
+            self._hold(tuple(kept.activations), lambda: kept)
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -72,8 +82,8 @@ class Trace:
 
     @property
     def nbytes(self) -> int:
-        """The bytes that the kept pass holds."""
-        return self._pass.nbytes
+        """The bytes that the kept pass holds, without its graph."""
+        return self._pass.nbytes + _bytes(self.inputs)
 
     @property
     def probabilities(self) -> Tensor:
@@ -83,11 +93,12 @@ class Trace:
     @property
     def logits(self) -> Tensor:
         """z, float32 (N,), on the network's device, without a graph."""
-        return self._pass.logits.detach()[0].float()
+        return self._pass.logits[0].float()
 
     def activation(self, layer: str) -> Tensor:
         """A_k, float32 (C, h, w), of `layer`, without a graph."""
-        return self._captured(layer).activations[layer].detach()[0].float()
+        kept = self._pass if layer in self._pass.activations else self._captured(layer)
+        return kept.activations[layer].detach()[0].float()
 
     def vjp(self, layer: str, vectors: Tensor) -> Tensor:
         """G_k(g): the vector-Jacobian product of the logits with g = `vectors` at `layer`.
@@ -110,17 +121,24 @@ class Trace:
     def cam(self, layer: str, basis: Basis) -> Tensor:
         """The signed Grad-CAM map (h, w) of one basis vector: sum_c mean_ij(G_cij) A_c (Selvaraju 2017, eq. 1, 2).
 
-        Linear in the cotangent, cached, and where the head is pooling plus linear a row of `class_maps`.
+        Linear in the cotangent, cached, and without a gradient where the head is pooling plus linear.
         """
         return self.remember(("cam", layer, basis), lambda: self._cam(layer, basis), _bytes)
 
     def prefetch(self, basis: Basis) -> None:
-        """Take the CAM maps of one basis vector at all layers of the first pass at once: one run backwards."""
-        vector = cotangent(basis, self.probabilities).to(self._pass.logits)
-        targets = {k: a for k, a in self._pass.activations.items() if (*self.key, ("cam", k, basis)) not in self._cache}
-        if len(targets) < 2:
+        """Take the CAM maps of one basis vector at many layers at once: one run backwards.
+
+        They are the layers of the first pass, or the principal ones where it was made for a single layer.
+        """
+        names = tuple(self._pass.activations)
+        names = names if len(names) > 1 else self._principal
+        missing = [name for name in names if (*self.key, ("cam", name, basis)) not in self._cache]
+        if len(missing) < 2:
             return
-        gradients = self._backwards(self._pass.logits, list(targets.values()), vector[None])
+        kept = self._with_graph(names)
+        targets = {name: kept.activations[name] for name in missing}
+        vector = cotangent(basis, self.probabilities).to(kept.logits)
+        gradients = self._backwards(kept.logits, list(targets.values()), vector[None])
         for layer, gradient in zip(targets, gradients, strict=True):
             make = partial(torch.einsum, "c,chw->hw", gradient[0].mean((1, 2)), self.activation(layer))
             self.remember(("cam", layer, basis), make, _bytes)
@@ -140,11 +158,32 @@ class Trace:
         """The cached value of a function of this pass."""
         return self._cache.get((*self.key, key), make, size)
 
+    @property
+    def _principal(self) -> tuple[str, ...]:
+        return tuple(layer.name for layer in self.layers if layer.principal)
+
     def _captured(self, layer: str) -> Capture:
+        """A pass with its graph from `layer` on."""
         if layer in self._pass.activations:
-            return self._pass
-        layer_lists.find(self.layers, layer)
-        return self.remember(("pass", layer), lambda: capture(self.model.module, self.inputs, (layer,)), _held)
+            return self._with_graph(tuple(self._pass.activations))
+        principal = layer_lists.find(self.layers, layer).principal
+        return self._with_graph(self._principal if principal else (layer,))
+
+    def _with_graph(self, names: tuple[str, ...]) -> Capture:
+        return self._hold(names, lambda: capture(self.model.module, self.inputs, names))
+
+    def _hold(self, names: tuple[str, ...], make: Callable[[], Capture]) -> Capture:
+        """The pass of the layers `names`, from the cache; one that is too large for the cache is kept here instead."""
+        kept = self._large.get(names) or self.remember(("pass", names), make, _held)
+        if kept.nbytes > self._cache.limit:
+            self._large[names] = kept
+        return kept
+
+    def _release(self, layer: str) -> None:
+        """Forget the graph of a pass that was made for `layer` alone, where all maps are known without it."""
+        if tuple(self._pass.activations) == (layer,):
+            self._large.pop((layer,), None)
+            self._cache.drop((*self.key, ("pass", (layer,))))
 
     def _gradient(self, logits: Tensor, target: Tensor, vectors: Tensor) -> Tensor:
         """d<g, z>/d target for one vector or many. Many at once are 5 to 30 % faster than a loop on two cores."""
@@ -177,10 +216,14 @@ class Trace:
         return [(t.new_zeros(*lead, *t.shape) if g is None else g).float() for t, g in gradients]
 
     def _cam(self, layer: str, basis: Basis) -> Tensor:
-        vector = cotangent(basis, self.probabilities)
-        if self.closed_form(layer):
-            return torch.einsum("n,nhw->hw", vector, self.class_maps(layer))
-        weights = self.vjp(layer, vector).mean((1, 2))
+        head = self._head(layer)
+        if head is None:
+            weights = self.vjp(layer, cotangent(basis, self.probabilities)).mean((1, 2))
+        else:
+            weight = head.weight.detach().float()
+            single = basis.kind == "class"
+            row = weight[basis.index] if single else cotangent(basis, self.probabilities) @ weight
+            weights = row / self.activation(layer)[0].numel()
         return torch.einsum("c,chw->hw", weights, self.activation(layer))
 
     def _class_maps(self, layer: str) -> Tensor:
@@ -215,6 +258,7 @@ class Trace:
             row = probe @ head.weight.detach().float()
             expected = row[:, None, None].expand_as(gradient) / activation[0].numel()
             if bool((gradient - expected).norm() <= 1e-5 * expected.norm()):
+                self._release(layer)
                 return head
         return None
 

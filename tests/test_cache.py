@@ -99,6 +99,15 @@ def test_a_value_may_be_made_from_other_values() -> None:
     assert (outer, "inner" in cache, "outer" in cache) == (3, True, True)
 
 
+def test_one_entry_can_be_dropped() -> None:
+    cache = ByteCache(100)
+    put(cache, 1, 5)
+    put(cache, 2, 6)
+    cache.drop(1)
+    cache.drop(3)
+    assert (cache.bytes, 1 in cache, 2 in cache) == (6, False, True)
+
+
 def test_clear_forgets_everything() -> None:
     cache = ByteCache(100)
     put(cache, 1, 5)

@@ -225,6 +225,39 @@ def test_held_bytes_are_what_autograd_saves(build: Callable[[], nn.Module], name
     assert graph <= kept.nbytes <= graph + ends
 
 
+@pytest.mark.parametrize("affine", [True, False])
+def test_fixed_norms_have_the_gradient_of_pytorchs_own_and_keep_less(affine: bool) -> None:
+    norm = nn.BatchNorm2d(8, affine=affine)
+    module = seeded(lambda: nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.Tanh(), nn.Flatten()))
+    if affine:
+        norm.weight.data = torch.linspace(-2, 2, 8)
+    x, g = inputs(8), cotangent(288)
+    kept = capture(module, x, ["0"])
+    (gradient,) = torch.autograd.grad(kept.logits, kept.activations["0"], g[None])
+    activation, expected = naive_gradient(module, x, "0", g)
+    assert_same(kept.activations["0"].detach()[0], activation)
+    assert_same(gradient[0], expected)
+    # The activation itself and tanh's result; the norm's input, which is a copy of the former, is not among it.
+    assert kept.nbytes < 2.5 * kept.activations["0"].nbytes + x.nbytes
+
+
+def test_norms_whose_weights_follow_from_the_photo_keep_pytorchs_gradient() -> None:
+    class Conditional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, affine=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.convolution(x)
+            weight = x.mean((0, 2, 3))
+            return F.batch_norm(x, self.norm.running_mean, self.norm.running_var, weight, weight).mean((2, 3))
+
+    module, g = seeded(Conditional), cotangent(4)
+    kept = capture(module, inputs(), ["convolution"])
+    (gradient,) = torch.autograd.grad(kept.logits, kept.activations["convolution"], g[None])
+    assert_same(gradient[0], naive_gradient(module, inputs(), "convolution", g)[1])
+
+
 def test_guided_backprop_sees_functional_relus() -> None:
     modules = seeded(small)
     functions = FunctionalReLUs(modules)

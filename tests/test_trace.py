@@ -1,3 +1,4 @@
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
 from typing import Any
@@ -171,6 +172,51 @@ def test_prefetch_gives_the_maps_of_every_layer(photo: Image.Image) -> None:
     for layer in ("stem.2", "middle", "last"):
         assert (*fetched.key, ("cam", layer, ANSWER)) in fetched._cache
         assert_same(fetched.cam(layer, ANSWER), single.cam(layer, ANSWER))
+
+
+def test_a_pass_for_one_layer_answers_every_other_question_too(photo: Image.Image) -> None:
+    engine = Engine(device="cpu")
+    narrow = engine.trace(engine.wrap(seeded(small), size=64), photo, layers=["last"])
+    whole = trace_of(seeded(small), photo)
+    assert list(narrow._pass.activations) == ["last"]
+    narrow.prefetch(ANSWER)
+    for layer in ("last", "middle", "stem.2", "stem.0"):
+        assert_same(narrow.activation(layer), whole.activation(layer))
+        assert_same(narrow.cam(layer, ANSWER), whole.cam(layer, ANSWER))
+        assert_same(narrow.vjp(layer, torch.eye(7)), whole.vjp(layer, torch.eye(7)))
+
+
+def test_a_pass_for_an_unknown_layer_is_refused(photo: Image.Image) -> None:
+    engine = Engine(device="cpu")
+    with pytest.raises(LayerError, match="no explainable layer named “first”"):
+        engine.trace(engine.wrap(seeded(small), size=64), photo, layers=["last", "first"])
+
+
+@pytest.mark.parametrize("limit", [1, 512 * 2**20])
+def test_where_all_maps_are_known_the_graph_is_gone(photo: Image.Image, limit: int) -> None:
+    engine = Engine(memory_limit=limit, device="cpu")
+    trace = engine.trace(engine.wrap(seeded(small), size=64), photo, layers=["last"])
+    graph = weakref.ref(trace._captured("last"))
+    assert graph() is not None
+    maps = trace.class_maps("last")
+    assert graph() is None
+    gradient = trace.vjp("last", torch.eye(7)[2])
+    assert_same(torch.einsum("c,chw->hw", gradient.mean((1, 2)), trace.activation("last")), maps[2])
+
+
+def test_a_graph_that_was_forgotten_is_made_again(photo: Image.Image) -> None:
+    engine = Engine(device="cpu")
+    trace = engine.trace(engine.wrap(seeded(small), size=64), photo)
+    before = trace.vjp("middle", torch.eye(7)), trace.activation("middle"), trace.logits
+    engine._cache.clear()
+    after = trace.vjp("middle", torch.eye(7)), trace.activation("middle"), trace.logits
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+def test_a_graph_that_no_cache_can_hold_is_made_once(photo: Image.Image) -> None:
+    engine = Engine(memory_limit=1, device="cpu")
+    trace = engine.trace(engine.wrap(seeded(small), size=64), photo)
+    assert trace._captured("middle") is trace._captured("stem.2")
 
 
 def test_a_trace_cannot_be_changed(small_trace: Trace) -> None:
