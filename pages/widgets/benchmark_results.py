@@ -22,7 +22,7 @@ from pages.widgets.fixation_scores import BEST, COLOURS, DASHES, MARKS, help_of
 
 TITLES = {method.id: method.title for method in METHODS}
 HERE = "“Here” is each map at the layer where it scores best in the results above. "
-_BAR, _REFERENCE = "rgb(11,138,146)", "rgb(138,151,157)"
+_BAR, _REFERENCE, _ENDS = "rgb(11,138,146)", "rgb(138,151,157)", "rgb(200,120,40)"
 
 
 def draw_results(results: Results) -> None:
@@ -100,7 +100,8 @@ def _bars(rows: Sequence[Row], score: Score) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=[mean.mean for mean in means], y=[name_of(row) for row, _ in known], orientation="h",
-            error_x=_ends(means), marker={"color": [_BAR if row.case.model else _REFERENCE for row, _ in known]},
+            error_x=_ends(means) | {"color": _ENDS},
+            marker={"color": [_BAR if row.case.model else _REFERENCE for row, _ in known]},
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     )  # fmt: skip
@@ -121,7 +122,7 @@ def _draw_blur(rows: Sequence[Row], score: Score) -> None:
     """One score of every map against the blur of the photos, and the drops in the tutorial's form."""
     maps = by_blur(rows)
     radii = sorted({radius for _, blurred in maps for radius in blurred})
-    st.markdown("#### What blur takes away")
+    st.markdown("### What blur takes away")
     figure = go.Figure()
     lines = []
     for at, (clean, blurred) in enumerate(maps):
