@@ -137,7 +137,9 @@ def read_array(content: bytes, title: str) -> np.ndarray:
         if dtype.hasobject or int(np.prod(shape, dtype=float)) * dtype.itemsize > len(content):
             raise DataError(f"{title} is damaged, or holds Python objects, which are not read.")
         return np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError, OverflowError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a header is Python's own notation, and on a damaged one numpy raises nearly anything
         raise DataError(f"{title} is a damaged .npy file; save it again.") from error
 
 
@@ -154,7 +156,9 @@ def _only(content: bytes, title: str) -> np.ndarray:
                     found = np.squeeze(read_array(member.read(MAX_BYTES), title))
                 if found.ndim == 2:
                     arrays[entry.filename.removesuffix(".npy")] = found
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # on damaged files zipfile raises nearly anything
         raise DataError(f"{title} is a damaged .npz file; save it again.") from error
     if len(arrays) != 1:
         named = plain_name(", ".join(arrays)) or "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Container
@@ -18,6 +19,13 @@ MOST_UNPACKED = 64 << 30
 _SKIPPED = ("__MACOSX", "Output")  # another system's notes, and maps that were made of the data
 _ENCRYPTED = 1
 _BLOCK = 1 << 20
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError),
+    *(ArithmeticError, LookupError, ValueError),
+)
+"""What zipfile raises on damaged files, found by fuzzing: an entry without a name is an IndexError, for instance."""
+_IMPOSSIBLE = (errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+"""Places and names that no sound archive has: before its beginning, too long, or a file that is a folder as well."""
 
 
 def unpack(archive: Path, folder: Path, wanted: Container[str], progress: Callable[[int, int], None]) -> None:
@@ -48,14 +56,20 @@ def unpack(archive: Path, folder: Path, wanted: Container[str], progress: Callab
                     shutil.copyfileobj(member, file, _BLOCK)  # never more than the table of contents says
                 progress(done, len(entries))
         making.replace(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise DataError(f"{archive.name} is damaged or no zip; fetch it again.") from error
+    except _DAMAGED as error:
+        raise DataError(_damaged(archive)) from error
     except OSError as error:
+        if error.errno in _IMPOSSIBLE:
+            raise DataError(_damaged(archive)) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"The disk is full, so {archive.name} could not be unpacked; make room there.") from error
         raise DataError(f"{archive.name} cannot be unpacked into {folder.parent}; check its permissions.") from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def _damaged(archive: Path) -> str:
+    return f"{archive.name} is damaged or no zip; fetch it again."
 
 
 def _checked(
