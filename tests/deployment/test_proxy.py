@@ -50,6 +50,11 @@ def test_the_proxys_limit_lets_the_largest_upload_through_and_no_more(composed: 
     assert int(limit[1]) <= config["server"]["maxUploadSize"] + 4
 
 
+def test_no_page_elsewhere_may_frame_the_app(composed: dict[str, Any]) -> None:
+    policy = re.search(r'Content-Security-Policy "([^"]+)"', composed["configs"]["caddy"]["content"])
+    assert policy is not None and "frame-ancestors 'none'" in policy[1]
+
+
 def test_the_app_is_told_to_be_careful() -> None:
     server = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["server"]
     assert server["enableXsrfProtection"] is True and server["enableCORS"] is True
