@@ -121,19 +121,6 @@ def test_the_same_photo_under_two_names(app_server: Callable[..., str], visit: O
     assert not found(ben.frames, [FILE.encode()])
 
 
-def test_a_file_to_take_home_is_its_owners(app_server: Callable[..., str], visit: Open, photo: bytes) -> None:
-    """What is taken home comes to its owner; no address lists such files, and none can be guessed."""
-    url = app_server("app.py")
-    ada = ready(visit(url))
-    upload(ada, photo)
-    ada.page.get_by_role("button", name="Share", exact=True).click()
-    with ada.page.expect_download() as download:
-        ada.page.get_by_role("dialog").get_by_role("button", name="Maps (NPZ)").click()
-    assert download.value.path()
-    for guess in ("/media", "/media/", "/media/maps.npz", "/media/" + "0" * 56 + ".npz", "/_stcore/upload_file/"):
-        assert not is_a_file(url + guess)
-
-
 def test_clicks_reach_nobody_else(app_server: Callable[..., str], visit: Open) -> None:
     url = app_server("app.py")
     ada, ben = ready(visit(url)), ready(visit(url, frames=True))

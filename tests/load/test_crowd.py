@@ -1,34 +1,10 @@
-"""The short form of `make load`: two browsers for 15 seconds; and what an outcome says."""
+"""What an outcome of `make load` says."""
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-from pathlib import Path
-
 import pytest
 
-from tests.load.crowd import Outcome, crowd
-from tests.load.witness import WHERE
-from tests.server import Server
-
-
-@pytest.mark.browser
-def test_two_browsers_for_a_quarter_of_a_minute(tmp_path: Path) -> None:
-    pytest.importorskip("playwright.async_api", reason="playwright is not installed (extra: test)")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    notes = tmp_path / "witness.jsonl"
-    server = Server(tmp_path / "log.txt", environment={WHERE: str(notes)}, launcher=("-m", "tests.load.witness"))
-    try:
-        found = asyncio.run(crowd(server, notes, executable, browsers=2, seconds=15))
-    finally:
-        server.stop()
-    assert found.errors == []
-    assert found.cache_within_bound
-    assert sum(kind == "first paint" for kind, _ in found.took) == 2
-    assert len(found.took) > 2, "they did something, too"
+from tests.load.crowd import Outcome
 
 
 def held(*sizes: int, limit: int = 100) -> list[dict]:
