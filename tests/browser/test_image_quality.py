@@ -112,7 +112,7 @@ def test_q_acts_in_the_browser_alone(quality: Open) -> None:
 
 
 def test_what_is_drawn_in_the_lab_is_damaged_and_found(quality: Open) -> None:
-    seen = quality("?stride=16&judge=without&steps=none")
+    seen = quality("?stride=16&steps=none")
     page = seen.page
     pristine = heading(page)
     page.get_by_role("button", name="Add a distortion").click()
