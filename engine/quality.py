@@ -137,6 +137,13 @@ class QualityResult:
         return float(np.percentile(np.abs([self.map(foil) for foil in FOILS]), 99.5))
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays: what keeping the result costs."""
+        patches = self.patches
+        kept = (patches.centres, patches.scores, patches.weights, patches.maps, self.patch_scores, self.evidence)
+        return sum(values.nbytes for values in (*kept, self.score_evidence, self.distortions))
+
+    @property
     def note(self) -> str:
         """The honest label: at what size, and how finely, the picture was judged."""
         width, height = self.size

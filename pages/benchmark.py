@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from engine.bundle import Place
 from engine.errors import DataError
 from engine.evaluation.datasets import LAYOUTS
 from engine.evaluation.downloads import PARTS
@@ -15,6 +16,7 @@ from engine.models import catalogue
 from engine.models.catalogue import EMBEDDED
 from pages.widgets import benchmark_run, fixation_data
 from pages.widgets.benchmark_results import TITLES, draw_published, draw_results
+from pages.widgets.desk import corner, desk
 from pages.widgets.style import style
 
 MEASURED = Path(__file__).parents[1] / "assets" / "benchmarks" / "osie.json"
@@ -183,4 +185,5 @@ def follow() -> None:
 
 
 style()
+desk(corner(), Place("benchmark", {}), None)
 page()

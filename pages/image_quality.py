@@ -123,7 +123,7 @@ def refine(
     """Judge again with more patches while the coarser maps are looked at; any click on the page stops it."""
     now, stride = strides
     with place.container(horizontal=True, vertical_alignment="center"):
-        words = f"A finer map comes: a patch every {stride} pixels"
+        words = f"A finer map, every {stride} pixels"
         bar = st.progress(0.0, words, width=280)
         st.button("Keep the coarse map", on_click=lambda: state.change(stride=now))
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from engine import Trace, method
+from engine.bundle import Place
 from engine.errors import ExplorerError
 from engine.fixations import Fixations
 from engine.foils import Foil, by_difference, contrasts, worth_showing
@@ -10,6 +11,7 @@ from engine.images import Photo
 from engine.layer_grid import Column, every_layer, prepare, stages
 from engine.layers import Layer
 from pages.widgets import layers_state, session
+from pages.widgets.desk import corner, desk
 from pages.widgets.image_picker import image_picker
 from pages.widgets.layers_answers import surprisal_view
 from pages.widgets.layers_fixations import fixations_on, scored
@@ -215,4 +217,5 @@ def card(asked: Asked, foil: Foil) -> FoilCard:
 
 
 style()
+desk(corner(), Place("layers", {}), None)
 page()

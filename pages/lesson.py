@@ -4,9 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.bundle import Place
 from engine.errors import ExplorerError
 from engine.lessons import Known, Lesson, Question, Step
 from pages.widgets import session
+from pages.widgets.desk import corner, desk
 from pages.widgets.lesson_live import PIECES, live
 from pages.widgets.lesson_presets import DESTINATIONS, address, check, resolved
 from pages.widgets.lesson_state import offered, pick, picked, plain, solved, state
@@ -142,4 +144,5 @@ def move(lesson: Lesson, at: int) -> None:
 
 style()
 st.html(CSS)
+desk(corner(), Place("lesson", {}), None)
 page()

@@ -143,6 +143,13 @@ def test_results_cannot_be_changed(network: quality.QualityNetwork) -> None:
             values[0] = 0
 
 
+def test_its_size_is_that_of_its_arrays(network: quality.QualityNetwork) -> None:
+    few, many = (quality.assess(network, *pair(network), stride=stride) for stride in (32, 4))
+    each = 4 * (2 + 1 + 1 + CELLS**2)  # of a patch: its centre, score, weight and map
+    assert many.nbytes == each * len(many.patches.scores) + 3 * 4 * many.evidence.size + 4 * 25
+    assert few.nbytes < many.nbytes / 10
+
+
 def test_sides_and_balance(network: quality.QualityNetwork) -> None:
     result = quality.assess(network, *pair(network), stride=16)
     middle = float(np.median(result.patch_scores))

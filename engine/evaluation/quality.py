@@ -147,7 +147,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("EXPECTANCY_DATA", "../shared/data")),
                         help="folder with kodak/ and tid2013/mos.csv")  # fmt: skip
-    parser.add_argument("--set", type=Path, help="TID2008, TID2013, KADID-10k, CSIQ or LIVE as distributed, instead")
+    parser.add_argument("--set", type=Path, help="instead, a folder as distributed: TID2008, TID2013, KADID-10k, LIVE, "
+                        "or CSIQ with the sheet “all_by_image” saved as csiq.csv")  # fmt: skip
     parser.add_argument("--work", type=Path, default=Path("build/quality"), help="where pictures made are kept")
     parser.add_argument("--weights", type=Path, default=quality.ASSETS, help="folder of the networks to measure")
     parser.add_argument("--metrics", default=",".join(METRICS), help="weight-free metrics with commas, or none")

@@ -36,8 +36,8 @@ class Desk {
     this.open();
     const {header} = unpack(component.data);
     this.send = (event) => component.setTriggerValue("event", event);
-    this.methods = header.methods;
-    const {view} = header;
+    const {methods, maps, view} = header;
+    Object.assign(this, {methods, maps});
     if (view && shelf.viewBrought !== view.id) {  // once: what a person changes afterwards stays
       shelf.viewBrought = view.id;
       look(viewFrom(view.text));
@@ -46,7 +46,7 @@ class Desk {
   }
 
   open() {
-    this.unwatch ??= watchView((names) => { if (names.includes("present")) this.show(names); });
+    this.unwatch ??= watchView((names) => { if (names.includes("present")) this.show(); });
     document.addEventListener("keydown", this.typed, {capture: true});
   }
 
@@ -61,12 +61,13 @@ class Desk {
     this.send({kind, view: viewText(views.now), address: location.href});
   }
 
-  get presenting() { return views.now.present === "on"; }
+  get presenting() { return this.maps && views.now.present === "on"; }
 
   show() {
     const before = document.documentElement.hasAttribute("data-presenting");
     document.documentElement.toggleAttribute("data-presenting", this.presenting);
     for (const button of [this.share, this.history, this.start]) button.hidden = this.presenting;
+    if (!this.maps) this.start.hidden = true;
     for (const button of [this.keys, this.leave]) button.hidden = !this.presenting;
     if (this.presenting === before) return;
     if (this.presenting) say(this.spoken, "Presenter mode. Press question mark for its keys, Escape to leave.");

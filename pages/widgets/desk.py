@@ -26,14 +26,19 @@ def corner() -> DeltaGenerator:
 def desk(room: DeltaGenerator, place: Place, shown: Shown | None, methods: Sequence[tuple[str, str]] = ()) -> bool:
     """Draw the buttons and remember what is shown; True where one of them has just opened a dialog.
 
-    `shown` is None where there is nothing to show (yet); `methods` are what the keys 1 to 9 put into a panel.
+    `shown` is None where there is no row of maps (yet): then there is nothing to keep or to present; `methods` are
+    what the keys 1 to 9 put into a panel.
     """
     if "bundle_view" in st.session_state:
         st.session_state[_BROUGHT] = {"id": secrets.token_hex(4), "text": st.session_state.pop("bundle_view")}
     if shown is not None:
         history.record(Look(place, shown.heading, shown.small, shown.panels))
         tell_opened(place, shown)
-    header = {"methods": [list(method) for method in methods], "view": st.session_state.get(_BROUGHT)}
+    header = {
+        "methods": [list(method) for method in methods],
+        "maps": shown is not None,
+        "view": st.session_state.get(_BROUGHT),
+    }
     with room:
         event = _widget.mount(pack(header), key="desk-widget", parcels=[], on_event=None)
     if event is None:

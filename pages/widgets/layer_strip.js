@@ -38,8 +38,10 @@ class Strip {
     this.send(name);
   }
 
+  // Where each method is at its own layer, the way begins at the deepest: most methods are there.
   step(by) {
-    const at = this.layers.findIndex(({name}) => name === this.selected);
+    const found = this.layers.findIndex(({name}) => name === this.selected);
+    const at = found < 0 ? this.layers.length - 1 : found;
     const next = this.layers[Math.min(this.layers.length - 1, Math.max(0, at + by))];
     if (next) this.choose(next.name);
   }
@@ -59,7 +61,7 @@ class Strip {
       say(size, `${h} \u00d7 ${w}`);
     });
     const chosen = this.element.querySelector("[aria-checked=true]");
-    if (!chosen) { if (this.element.firstChild) this.element.firstChild.tabIndex = 0; return; }
+    if (!chosen) { if (this.element.lastChild) this.element.lastChild.tabIndex = 0; return; }
     const {offsetLeft, offsetWidth} = chosen;
     const {scrollLeft, clientWidth} = this.element;
     if (offsetLeft < scrollLeft || offsetLeft + offsetWidth > scrollLeft + clientWidth) {

@@ -3,7 +3,7 @@
 const ZOOM_MOST = 12;
 const KEYS = "Left and right arrow: another foil. Up and down: another layer. Shift and an arrow: move the crosshair. " +
   "Plus, minus, 0: zoom. A click, then the wheel, zooms too; drag to move.";
-const LOOK_ALL = ["hide", "colours", "values", "scale", "look", "fade", "zoom", "maps", "present"];
+const LOOK_ALL = ["hide", "colours", "values", "scale", "look", "fade", "zoom", "maps"];
 
 class Row {
   constructor(root, style) {
@@ -125,7 +125,6 @@ class Row {
     if (wanted.has("point")) tellPoint(this.photo.digest, this.place, this.over?.stage);
     for (const panel of panels) panel.map.style.opacity = views.now.maps === "hidden" ? 0 : views.now.opacity / 100;
     this.element.classList.toggle("grey", views.now.photo === "grey");
-    this.element.classList.toggle("presenting", views.now.present === "on");
     this.element.classList.toggle("zoomed", this.window().share < 1);
     this.tools.show(this.window().share);
   }

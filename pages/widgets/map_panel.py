@@ -202,6 +202,3 @@ def describe_panel(panel: Panel, blob: Blob) -> dict[str, Any]:
         "method": panel.method,
         "removable": panel.removable,
     }
-
-
-_describe = describe_panel

@@ -83,7 +83,7 @@ def _saliency(photo: Photo) -> Panel:
 
 def figure(result: QualityResult) -> go.Figure:
     """How much of the evidence keeps the score above Q, holds it below, or speaks for Q, over all Q."""
-    found = curve(result)
+    found = curve(screened(result))
     shown = go.Figure()
     bands = (
         ("keeps it above Q", found.above, _ABOVE, _ABOVE),

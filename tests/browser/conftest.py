@@ -19,7 +19,7 @@ import pytest
 from tests.server import ROOT, Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Playwright
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 CHROMIUM_FLAGS = (
@@ -83,16 +83,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
+def launch(playwright: Playwright) -> Browser | None:
+    """Chromium, the system's or playwright's own; None where there is neither."""
+    own = Path(playwright.chromium.executable_path)
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or (str(own) if own.exists() else None)
+    return None if path is None else playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS])
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, started once; skips where playwright or a browser is absent."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: test)")
     with sync_api.sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        path = shutil.which("chromium") or shutil.which("chromium-browser") or (str(own) if own.exists() else None)
-        if path is None:
+        chromium = launch(playwright)
+        if chromium is None:
             pytest.skip("no Chromium on this machine (apt-get install chromium)")
-        chromium = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS])
         yield chromium
         chromium.close()
 

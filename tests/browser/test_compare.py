@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,17 +113,6 @@ def test_a_link_opens_the_same_view(compare: Open) -> None:
     first = compare("/?photo=rocket&foil=3&layer=layer3&panels=contrast,features,gradcam").page
     second = compare("/?" + first.url.partition("?")[2]).page
     assert [drawn(first, at) for at in range(3)] == [drawn(second, at) for at in range(3)]
-
-
-def test_everything_can_be_taken_home(compare: Open) -> None:
-    page = compare().page
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Everything (ZIP)").click()
-    content = Path(download.value.path()).read_bytes()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = set(archive.namelist())
-    assert {"photo.png", "gradcam.png", "contrastive-saliency.png", "maps.npz", "manifest.json"} < names
-    assert "quality-rather-than-0.75.png" in names
 
 
 @pytest.mark.parametrize("width", [1440, 800])

@@ -278,7 +278,7 @@ class TestPresenter:
         page = seen.page
         size = panel(page, 0).locator(".sentence").evaluate("each => parseFloat(getComputedStyle(each).fontSize)")
         page.get_by_role("button", name="Present", exact=True).click()
-        page.locator("html[data-presenting]").wait_for()
+        page.locator("html[data-presenting]").wait_for(state="attached")
         next_frame(page)
         larger = panel(page, 0).locator(".sentence").evaluate("each => parseFloat(getComputedStyle(each).fontSize)")
         assert larger > 1.1 * size
@@ -291,7 +291,7 @@ class TestPresenter:
     def test_keys_work_without_the_focus(self, compare: Open) -> None:
         seen = compare("?panels=gradcam,contrast#view=present:on")
         page = seen.page
-        page.locator("html[data-presenting]").wait_for()
+        page.locator("html[data-presenting]").wait_for(state="attached")
         before = question(page, 1)
         page.keyboard.press("ArrowRight")
         page.wait_for_url(re.compile("foil="))
@@ -336,7 +336,7 @@ class TestPresenter:
         told.wait_for(state="hidden")
         assert page.locator("html[data-presenting]").count() == 1
         page.keyboard.press("Escape")
-        page.locator("html:not([data-presenting])").wait_for()
+        page.locator("html:not([data-presenting])").wait_for(state="attached")
         page.wait_for_function("!location.hash.includes('present')")
         button = page.get_by_role("button", name="Present", exact=True)
         assert button.evaluate("each => each.getRootNode().activeElement === each")

@@ -1,8 +1,10 @@
 """Evaluation of quality: measures against scipy's and by hand, readers on made-up folders, the localisation test."""
 
+import csv
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from engine.distortions.plain import noise
 from engine.errors import DataError
 from engine.evaluation.quality import Agreement, measure, metric_score, network_score, record, report, summary
 from engine.evaluation.quality_localisation import evidence_near, localisation
-from engine.evaluation.quality_sets import kodak, read_set
+from engine.evaluation.quality_sets import Judged, kodak, read_set
 from engine.models.quality_networks import KINDS, Kind, PatchQualityNetwork
 from engine.training.quality_export import export
 
@@ -144,8 +146,6 @@ def test_measure_asks_every_score() -> None:
     torch.manual_seed(0)
     network = quality.wrap(PatchQualityNetwork("full-reference", (4, 4, 4)), device="cpu")
     reference = np.ascontiguousarray(skimage.data.chelsea()[:64, :64])
-    from engine.evaluation.quality_sets import Judged
-
     judged = Judged("R", "noise", 2, 0.4, lambda: (noise(reference, 20), reference))
     (row,) = measure([judged], {"net": network_score(network, 32), "psnr": metric_score("psnr")})
     assert row["net"] == quality.assess(network, noise(reference, 20), reference, 32).score
@@ -210,3 +210,61 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         main(["evaluate", "quality", "--set", str(tmp_path), "--metrics", "none"])
     assert "no known data set" in capsys.readouterr().err
+
+
+def small_networks(folder: Path) -> Path:
+    """Both networks, of random weights and few channels."""
+    torch.manual_seed(0)
+    for kind in KINDS:
+        export(PatchQualityNetwork(kind, (4, 4, 4)), folder, [], {})
+    return folder
+
+
+def test_command_on_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every figure that is printed is that of the table that is written."""
+    data, photo = tmp_path / "tid2008", np.ascontiguousarray(skimage.data.chelsea()[40:136, 100:196])
+    for folder in ("reference_images", "distorted_images"):
+        (data / folder).mkdir(parents=True)
+    PIL.Image.fromarray(photo).save(data / "reference_images" / "I01.BMP")
+    lines = []
+    for level in range(1, 5):
+        PIL.Image.fromarray(noise(photo, 8 * level)).save(data / "distorted_images" / f"I01_01_{level}.bmp")
+        lines.append(f"{7 - level}.0 I01_01_{level}.bmp")
+    (data / "mos_with_names.txt").write_text("\n".join(lines))
+    words = ["evaluate", "quality", "--set", str(data), "--weights", str(small_networks(tmp_path / "weights"))]
+    main([*words, "--metrics", "psnr,gmsd", "--out", str(tmp_path / "out"), "--device", "cpu"])
+    told = capsys.readouterr().out
+    with (tmp_path / "out" / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["level"] for row in rows] == list("1234")
+    written = json.loads((tmp_path / "out" / "summary.json").read_text())
+    for name in ("full-reference", "no-reference", "psnr", "gmsd"):
+        found = Agreement.of([float(row[name]) for row in rows], [float(row["opinion"]) for row in rows])
+        assert written[name]["overall"]["srcc"] == pytest.approx(found.srcc)
+        line = next(line for line in told.splitlines() if line.startswith(f"{name} "))
+        assert line.split()[1:4] == [f"{value:.3f}" for value in (found.srcc, found.plcc, found.krcc)]
+    assert written["psnr"]["overall"]["srcc"] == pytest.approx(1)
+    assert "SRCC by distortion" in told and rows[0]["distortion"] in told
+    assert "WaDIQaM" not in told, "published figures belong to TID2013 alone"
+
+
+def test_command_records_what_it_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = np.ascontiguousarray(skimage.data.chelsea()[40:200, 100:292])
+
+    def made(*_: object) -> list[Judged]:
+        steps = [("pristine", 0, 1.0), *(("noise", level, 1 - level / 5) for level in (1, 3, 5))]
+        return [Judged("I03", name, level, opinion, partial(lambda at: (noise(photo, 9 * at), photo), level))
+                for name, level, opinion in steps]  # fmt: skip
+
+    monkeypatch.setattr("engine.evaluation.quality.kodak", made)
+    monkeypatch.setattr("engine.evaluation.quality.localisation", partial(localisation, cases=2, stride=32))
+    weights = small_networks(tmp_path)
+    main(["evaluate", "quality", "--weights", str(weights), "--metrics", "none", "--record", "--device", "cpu"])
+    told = capsys.readouterr().out
+    assert "WaDIQaM-FR 0.940" in told and told.count("times its area") == 2 and "pristine: I03" in told
+    for kind in KINDS:
+        measured = quality.load(kind, "cpu", weights).card["measured"]
+        assert measured["count"] == 3 and measured["localisation"]["cases"] == 2
+        assert set(measured["pristine"]) == {"I03"}
