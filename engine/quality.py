@@ -33,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.errors import ImageError, QuestionError, WeightsError
-from engine.models.quality_networks import CELLS, DISTORTIONS, KINDS, PATCH, Kind, PatchQualityNetwork
+from engine.models.quality_networks import CELLS, DISTORTIONS, KINDS, PATCH, Kind, PatchQualityNetwork, tone
 from engine.models.weights import fit, read, sha256
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -48,6 +48,8 @@ MOS_AT_ONE = 9.0
 """An opinion score of TID2013 is this many times the score here, 0 to 9."""
 
 _CELL = PATCH // CELLS  # pixels a cell of a patch's map stands for
+CONTEXT_PATCHES = 1024
+"""How many patches a network with a context sees of a photo, at most, before it judges any."""
 _BLOCK = 32  # rows and columns of patches at a time; with it memory does not grow with the picture
 
 Floats = NDArray[np.float32]
@@ -136,6 +138,11 @@ class QualityResult:
         """One scale for several foils: the 99.5th percentile of the absolute maps over :data:`FOILS`."""
         return float(np.percentile(np.abs([self.map(foil) for foil in FOILS]), 99.5))
 
+    @cached_property
+    def reach(self) -> float:
+        """The scale of "why s?": the 99.5th percentile of its absolute values, which a bright corner does not set."""
+        return float(np.percentile(np.abs(self.evidence), 99.5))
+
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays: what keeping the result costs."""
@@ -165,7 +172,7 @@ def load(kind: Kind, device: torch.device | str | None = None, folder: Path = AS
         raise WeightsError(f"The card {path.stem}.json of the quality network is missing or damaged.") from error
     if not path.is_file() or sha256(path) != card.get("sha256"):
         raise WeightsError(f"The weights {path.name} are missing or not those of the card; install the app again.")
-    module = PatchQualityNetwork(kind, tuple(card["widths"]))
+    module = PatchQualityNetwork(kind, tuple(card["widths"]), context=card.get("context", 0))
     fit(module, read(path), path.name)
     return wrap(module, card, device)
 
@@ -196,14 +203,15 @@ def assess(
     Raises ImageError for a pair of different sizes or not the right number of pictures, QuestionError for a stride.
     """
     _check(network, pixels, reference, stride)
+    module = for_photo(network, pixels)
     height, width = pixels.shape[:2]
-    rows, columns = (max(0, math.ceil((side - PATCH) / stride)) + 1 for side in (height, width))
+    rows, columns = _grid(pixels, stride)
     scores, weights = np.empty((2, rows, columns), np.float32)
     maps = np.empty((rows, columns, CELLS, CELLS), np.float32)
     names = np.zeros(DISTORTIONS, np.float32)
     for place in _blocks(rows, columns):
         pictures = [_cut(picture, place, stride) for picture in (pixels, reference) if picture is not None]
-        scores[place], weights[place], likely, maps[place] = _answer(network, pictures, stride)
+        scores[place], weights[place], likely, maps[place] = _answer(module, pictures, stride)
         names += likely
         if progress:
             above, here = place[0].start * columns, (place[0].stop - place[0].start) * place[1].stop
@@ -211,7 +219,7 @@ def assess(
     names /= weights.sum()
     weights /= weights.sum()
     score = float((scores * weights).sum())
-    maps += np.float32(network.module.bias - score)
+    maps += np.float32(module.bias - score)
     y, x = np.divmod(np.arange(rows * columns), columns)
     centres = np.stack([x, y], 1).astype(np.float32) * stride + PATCH / 2
     each = scores[..., None, None]
@@ -234,6 +242,25 @@ def assess(
         blend(each * maps),
         _frozen(names),
     )  # fmt: skip
+
+
+def for_photo(network: QualityNetwork, pixels: Pixels) -> PatchQualityNetwork:
+    """The network as it judges this photo, whatever the stride: where it has a context, patches spread evenly over the
+    whole photo, :data:`CONTEXT_PATCHES` at most, set its heads."""
+    module = network.module
+    if module.context is None:
+        return module
+    stride = PATCH
+    while math.prod(_grid(pixels, stride)) > CONTEXT_PATCHES:
+        stride += PATCH
+    rows, columns = _grid(pixels, stride)
+    seen, means = [], []
+    with torch.no_grad():
+        for row in range(rows):
+            strip = _tensor(_cut(pixels, (slice(row, row + 1), slice(0, columns)), stride), network.device)
+            seen.append(strip[0].unfold(2, PATCH, stride).permute(2, 0, 1, 3))
+            means.append(module(seen[-1]).activations.mean((2, 3)))
+        return module.for_photo(module.summary(torch.cat(means), tone(torch.cat(seen))))
 
 
 def patch_maps(result: QualityResult, foil: float) -> Floats:
@@ -290,18 +317,28 @@ def _cut(picture: Pixels, place: tuple[slice, slice], stride: int) -> Pixels:
     return picture[np.ix_(*lines)]
 
 
-def _answer(network: QualityNetwork, pictures: Sequence[Pixels], stride: int) -> tuple[Floats, Floats, Floats, Floats]:
+def _grid(pixels: Pixels, stride: int) -> tuple[int, int]:
+    """Rows and columns of patches; the last ones may reach past the picture's edges."""
+    rows, columns = (max(0, math.ceil((side - PATCH) / stride)) + 1 for side in pixels.shape[:2])
+    return rows, columns
+
+
+def _tensor(picture: Pixels, device: torch.device) -> torch.Tensor:
+    """(1, 3, H, W), 0 to 255."""
+    return torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].to(torch.float32)
+
+
+def _answer(
+    module: PatchQualityNetwork, pictures: Sequence[Pixels], stride: int
+) -> tuple[Floats, Floats, Floats, Floats]:
     """Of a block of patches: scores and weights (rows, columns), the weighted sum (25,) of the probabilities of
     distortions, and score maps (rows, columns, 4, 4)."""
     rows, columns = ((side - PATCH) // stride + 1 for side in pictures[0].shape[:2])
     with torch.inference_mode():
-        batch = [
-            torch.from_numpy(picture).to(network.device).permute(2, 0, 1)[None].to(torch.float32)
-            for picture in pictures
-        ]
-        answer = network.module.overlapping(batch[0], batch[1] if len(batch) > 1 else None, stride)
+        batch = [_tensor(picture, module.score.weight.device) for picture in pictures]
+        answer = module.overlapping(batch[0], batch[1] if len(batch) > 1 else None, stride)
         likely = (answer.distortions.softmax(1) * answer.weights[:, None]).sum(0)
-        maps = network.module.score_map(answer.activations)
+        maps = module.score_map(answer.activations)
         parts = [part.float().cpu().numpy() for part in (answer.scores, answer.weights, likely, maps)]
     scores, weights = (part.reshape(rows, columns) for part in parts[:2])
     return scores, weights, parts[2], parts[3].reshape(rows, columns, CELLS, CELLS)

@@ -79,7 +79,7 @@ def _sheets(result: quality.QualityResult, foils: list[float]) -> list[export.Sh
 
     sheets = [
         sheet("scores", result.patch_scores, False, ("score", ""), 1.0, question="score of each patch"),
-        sheet("why", result.map(), True, (f"better than {s}", f"worse than {s}"), None, question=f"Why {s}?"),
+        sheet("why", result.map(), True, (f"better than {s}", f"worse than {s}"), result.reach, question=f"Why {s}?"),
     ]
     for foil in foils:
         asked = {"question": f"Why {s}, rather than {foil:g}?", "foil": foil, "for": round(result.balance(foil)[0], 6)}

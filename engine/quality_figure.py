@@ -34,8 +34,7 @@ def row(photo: render.Pixels, result: QualityResult, foils: Sequence[float]) -> 
     def tile(values: Floats, top: float) -> render.Pixels:
         return render.overlay(small, values, signed=True, top=top, extent=covered)
 
-    own = render.largest(result.map(), True)
-    tiles = [(f"Score {s}, {words(result.score)}", small, ""), (f"Why {s}?", tile(result.map(), own), "")]
+    tiles = [(f"Score {s}, {words(result.score)}", small, ""), (f"Why {s}?", tile(result.map(), result.reach), "")]
     for foil in foils:
         share = result.balance(foil)[0]
         said = f"{share:.0%} of the evidence speaks against {foil:g}" if share else f"no evidence against {foil:g}"
@@ -53,7 +52,7 @@ def row(photo: render.Pixels, result: QualityResult, foils: Sequence[float]) -> 
     below = top + height + _LINE + _GAP
     note = f"{result.kind} network, {result.note}"
     _lines(draw, note, (_MARGIN, top + height + 8), step - _GAP)
-    _legend(canvas, (_MARGIN + step, below), step - _GAP, own, (f"worse than {s}", f"better than {s}"))
+    _legend(canvas, (_MARGIN + step, below), step - _GAP, result.reach, (f"worse than {s}", f"better than {s}"))
     wide = len(foils) * step - _GAP
     _legend(canvas, (_MARGIN + 2 * step, below), wide, result.scale, ("holds it below Q", "keeps it above Q"))
     return np.asarray(canvas)

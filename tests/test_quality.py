@@ -15,18 +15,30 @@ from engine import quality
 from engine.cli import main
 from engine.distortions.plain import blur, jpeg, noise
 from engine.errors import ImageError, QuestionError, WeightsError
-from engine.models.quality_networks import CELLS, KINDS, PATCH, Kind, PatchQualityNetwork
+from engine.models.quality_networks import CELLS, KINDS, PATCH, Kind, PatchQualityNetwork, tone
 from engine.training.quality_export import export
 
 PHOTO = np.ascontiguousarray(skimage.data.chelsea()[40:200, 100:292])
 WORSE = jpeg(PHOTO, 10)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[*KINDS, "context"])
 def network(request: pytest.FixtureRequest) -> quality.QualityNetwork:
     """A small network of random weights: the arithmetic must hold for any."""
     torch.manual_seed(3)
-    return quality.wrap(PatchQualityNetwork(request.param, (8, 8, 16)), device="cpu")
+    return quality.wrap(with_context() if request.param == "context" else small(request.param), device="cpu")
+
+
+def small(kind: Kind, context: int = 0) -> PatchQualityNetwork:
+    return PatchQualityNetwork(kind, (8, 8, 16), context=context)
+
+
+def with_context() -> PatchQualityNetwork:
+    """Without a reference, and with a context that says something."""
+    module = small("no-reference", context=5)
+    for layer in (module.context.weights, module.context.biases):  # type: ignore[union-attr]
+        torch.nn.init.normal_(layer.weight)
+    return module
 
 
 def pair(network: quality.QualityNetwork) -> tuple[np.ndarray, np.ndarray | None]:
@@ -38,7 +50,7 @@ def test_closed_form_equals_autograd_of_the_patch_losses(network: quality.Qualit
     """Grad-CAM of (s_p - Q)^2, patch by patch, from autograd alone; activations measured from the common centre."""
     distorted, reference = pair(network)
     result = quality.assess(network, distorted, reference, stride=32)
-    module = network.module
+    module = quality.for_photo(network, distorted)
     score = float((result.patches.scores * result.patches.weights).sum())
     for index, (x, y) in enumerate(result.patches.centres.astype(int) - PATCH // 2):
         batch = [
@@ -85,7 +97,7 @@ def test_patches_that_share_work_equal_patches_alone(network: quality.QualityNet
     """Of a picture whose last patches reach past its edges, by the network's plain forward pass."""
     pictures = [p[:101, :147] for p in pair(network) if p is not None]
     result = quality.assess(network, *pictures, stride=stride)
-    module, patches = network.module, result.patches
+    module, patches = quality.for_photo(network, pictures[0]), result.patches
     mirrored = [np.pad(p, [(0, PATCH), (0, PATCH), (0, 0)], mode="symmetric") for p in pictures]
     corners = patches.centres.astype(int) - PATCH // 2
     with torch.inference_mode():
@@ -97,6 +109,65 @@ def test_patches_that_share_work_equal_patches_alone(network: quality.QualityNet
     np.testing.assert_allclose(patches.maps, module.score_map(alone.activations) + module.bias - score, atol=1e-5)
     named = (alone.distortions.softmax(1) * alone.weights[:, None]).sum(0) / alone.weights.sum()
     np.testing.assert_allclose(result.distortions, named, atol=1e-5)
+
+
+def test_a_context_sets_the_heads_by_the_whole_photo_whatever_the_stride() -> None:
+    torch.manual_seed(3)
+    network = quality.wrap(with_context(), device="cpu")
+    module = network.module
+    heads = quality.for_photo(network, PHOTO)
+    corners = [(y, x) for y in range(0, PHOTO.shape[0], 32) for x in range(0, PHOTO.shape[1], 32)]
+    stack = torch.from_numpy(np.stack([PHOTO[y : y + 32, x : x + 32] for y, x in corners])).permute(0, 3, 1, 2).float()
+    summary = module.summary(module(stack).activations.mean((2, 3)), tone(stack))
+    weights, biases = (change[0] for change in module.context(summary[None]))  # type: ignore[misc]
+    torch.testing.assert_close(heads.score.weight, module.score.weight + weights[0])
+    torch.testing.assert_close(heads.weight.bias, module.weight.bias + biases[1])
+    assert heads.features is module.features
+    same = quality.assess(network, PHOTO, stride=32).patches, quality.assess(network, PHOTO, stride=16).patches
+    np.testing.assert_allclose(same[0].scores, same[1].scores.reshape(9, 11)[::2, ::2].ravel(), atol=1e-5)
+    half = PHOTO.copy()
+    half[80:] = WORSE[80:]
+    changed = quality.assess(network, half, stride=32).patches.scores[: 2 * 6]
+    assert not np.allclose(same[0].scores[: 2 * 6], changed, atol=1e-3), "damage elsewhere is part of the context"
+
+
+def test_the_tone_of_patches_is_that_of_their_pixels() -> None:
+    patches = torch.from_numpy(PHOTO[:128, :160].copy()).permute(2, 0, 1).float()
+    parts = patches.unfold(1, 32, 32).unfold(2, 32, 32).permute(1, 2, 0, 3, 4).flatten(0, 1)
+    found = tone(torch.stack([parts, torch.full_like(parts, 128)]))
+    red, green, blue = (PHOTO[:128, :160].reshape(-1, 3) / 255).T
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    colour = np.hypot(red - green, (red + green) / 2 - blue)
+    quantiles = np.quantile(luma, [0.002, 0.02, 0.1, 0.5, 0.9, 0.98, 0.998])
+    wanted = [*quantiles, luma.std(), colour.mean(), *np.quantile(colour, [0.5, 0.95])]
+    np.testing.assert_allclose(found[0], wanted, atol=1e-4)
+    np.testing.assert_allclose(found[1], [128 / 255] * 7 + [0] * 4, atol=1e-6)
+
+
+def test_a_context_that_was_not_trained_changes_nothing() -> None:
+    torch.manual_seed(3)
+    module = small("no-reference", context=5)
+    network = quality.wrap(module, device="cpu")
+    heads = quality.for_photo(network, PHOTO)
+    assert torch.equal(heads.score.weight, module.score.weight) and torch.equal(heads.score.bias, module.score.bias)
+
+
+def test_of_a_large_photo_the_context_sees_a_bounded_number_of_patches(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    module = with_context()
+    seen: list[int] = []
+    summary = module.summary
+
+    def told(means: torch.Tensor, tones: torch.Tensor) -> torch.Tensor:
+        seen.append(len(means))
+        return summary(means, tones)
+
+    monkeypatch.setattr(module, "summary", told)
+    network = quality.wrap(module, device="cpu")
+    quality.for_photo(network, PHOTO)
+    monkeypatch.setattr(quality, "CONTEXT_PATCHES", 10)
+    quality.for_photo(network, PHOTO)
+    assert seen == [5 * 6, 3 * 3]
 
 
 @pytest.mark.parametrize("block", [1, 3])

@@ -9,6 +9,9 @@ convolutions with pooling, read by a head for a patch's score and a head for its
 - With a reference the two pictures enter together (early fusion), as the distorted picture and the signed
   square root of the error: with few references this learns far better than two branches that meet late.
 - A third head names the distortion; it only helps the training and tells what the damage looks like.
+- Without a reference a patch alone cannot tell a blurred wall from a smooth one. :class:`Context` therefore sees the
+  patches of the whole photo first, and sets the linear heads by what they have in common: for a given photo the
+  network is an ordinary patch network again, and everything that is said of its maps holds.
 """
 
 from dataclasses import dataclass
@@ -36,7 +39,12 @@ DISTORTIONS = 25
 WIDTHS = (32, 64, 128)
 """Narrower than Bosse's, and three stages: a CPU judges a photo in about a second."""
 
+TONE = 11
+"""Numbers that tell the light and colours of a photo; see :func:`tone`."""
+
 _LEAST_WEIGHT = 0.01
+_QUANTILES = (0.002, 0.02, 0.1, 0.5, 0.9, 0.98, 0.998)
+_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -50,15 +58,46 @@ class PatchAnswer:
     activations: Tensor
 
 
+class Context(nn.Module):
+    """From the summary of a photo's patches to what is added to the weights and biases of the two heads.
+
+    ``channels`` of a patch's mean activation, ``hidden`` units between. The components of a summary are measured from
+    their ``centre``, in units of their ``spread``. An untrained context changes nothing.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, channels: int, hidden: int, dropout: float = 0.0):
+        super().__init__()
+        self.hidden = hidden
+        components = 3 * channels + DISTORTIONS + TONE
+        self.register_buffer("centre", torch.zeros(components))
+        self.register_buffer("spread", torch.ones(components))
+        self.dropout = nn.Dropout(dropout)
+        self.read = nn.Linear(components, hidden)
+        self.weights = nn.Linear(hidden, 2 * channels)
+        self.biases = nn.Linear(hidden, 2)
+        for layer in (self.weights, self.biases):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """Summaries (B, 3 C + 36) to changes of weights (B, 2, C) and of biases (B, 2): of the score, of the weight."""
+        seen = self.read(self.dropout((summary - self.centre) / self.spread)).relu()
+        return self.weights(seen).unflatten(1, (2, -1)), self.biases(seen)
+
+
 class PatchQualityNetwork(nn.Module):
     """Scores patches of 32 x 32 pixels; 0 is bad, 1 pristine.
 
     ``widths`` are the channels of the stages, each a pair of convolutions, with pooling between. Training needs
     ``normalised``, batch normalisation after every convolution; :meth:`fused` then gives the same network without,
-    for use.
+    for use. With ``context`` hidden units it has a :class:`Context`: called as it is, it judges patches by themselves,
+    and :meth:`for_photo` gives the network that judges the patches of a photo.
     """
 
-    def __init__(self, kind: Kind, widths: tuple[int, ...] = WIDTHS, normalised: bool = False):
+    def __init__(self, kind: Kind, widths: tuple[int, ...] = WIDTHS, normalised: bool = False, context: int = 0):
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f"unknown kind {kind!r}")
@@ -79,6 +118,7 @@ class PatchQualityNetwork(nn.Module):
         self.score = nn.Linear(channels, 1)
         self.weight = nn.Linear(channels, 1)
         self.distortion = nn.Linear(channels, DISTORTIONS)
+        self.context = Context(channels, context) if context else None
 
     def forward(self, distorted: Tensor, reference: Tensor | None = None) -> PatchAnswer:
         """Both (N, 3, 32, 32), RGB in 0..255; ``reference`` for the full-reference network only."""
@@ -95,8 +135,33 @@ class PatchQualityNetwork(nn.Module):
 
     def _answer(self, activations: Tensor) -> PatchAnswer:
         mean = activations.float().mean((2, 3))
-        weights = nn.functional.softplus(self.weight(mean)).squeeze(1) + _LEAST_WEIGHT
+        weights = positive(self.weight(mean).squeeze(1))
         return PatchAnswer(self.score(mean).squeeze(1), weights, self.distortion(mean), activations)
+
+    def summary(self, means: Tensor, tones: Tensor) -> Tensor:
+        """What patches (..., P, C), given by their mean activations, have in common, (..., 3 C + 36): of every channel
+        the mean and how far patches lie from it, usually and at most (moments two and eight); how much they look like
+        each distortion; and their :func:`tone` (..., 11)."""
+        mean = means.mean(-2)
+        far = (means - mean.unsqueeze(-2)).abs()
+        named = self.distortion(means).softmax(-1).mean(-2)
+        spread = [(far**power).mean(-2) ** (1 / power) for power in (2, 8)]
+        return torch.cat([mean, *spread, named, tones], -1)
+
+    def for_photo(self, summary: Tensor) -> "PatchQualityNetwork":
+        """The network for the photo with this summary: the same features, with heads set by the context. Without a
+        context it is the network itself."""
+        if self.context is None:
+            return self
+        weights, biases = (change[0] for change in self.context(summary[None]))
+        with torch.device("meta"):
+            set_up = PatchQualityNetwork(self.kind, self.widths)
+        set_up.features, set_up.distortion = self.features, self.distortion
+        for place, name in enumerate(("score", "weight")):
+            head = getattr(self, name)
+            given = {"weight": head.weight + weights[place], "bias": head.bias + biases[place]}
+            getattr(set_up, name).load_state_dict(given, assign=True)
+        return set_up.eval().requires_grad_(False)
 
     def _input(self, distorted: Tensor, reference: Tensor | None) -> Tensor:
         if (reference is None) != (self.kind == "no-reference"):
@@ -131,3 +196,21 @@ class PatchQualityNetwork(nn.Module):
     def bias(self) -> float:
         """The score of a patch without any activation."""
         return float(self.score.bias)
+
+
+def positive(values: Tensor) -> Tensor:
+    """Weights from what their head says."""
+    return nn.functional.softplus(values) + _LEAST_WEIGHT
+
+
+def tone(patches: Tensor) -> Tensor:
+    """Light and colours of patches (..., P, 3, h, w) in 0..255, taken together, (..., 11): seven quantiles of the luma
+    from the darkest to the brightest, its standard deviation, and the mean and two quantiles of the distance from grey,
+    all in 0..1."""
+    pixels = (patches / 255).movedim(-3, -1).flatten(-4, -2)
+    luma = pixels @ pixels.new_tensor(_LUMA)
+    red, green, blue = pixels.unbind(-1)
+    colour = torch.hypot(red - green, (red + green) / 2 - blue)
+    light = torch.quantile(luma, luma.new_tensor(_QUANTILES), -1).movedim(0, -1)
+    vivid = torch.quantile(colour, colour.new_tensor((0.5, 0.95)), -1).movedim(0, -1)
+    return torch.cat([light, luma.std(-1)[..., None], colour.mean(-1)[..., None], vivid], -1)

@@ -4,6 +4,7 @@
 2. The full-reference network learns the opinion scores of 19 references and, on the other photos, the mean
    opinion of each type and level.
 3. It then labels every patch that the no-reference network sees in training, of thousands of contents.
+4. The no-reference network's heads learn once more, with what the patches of a whole photo have in common.
 
 Whatever is finished in the working folder is not done again: the command can be stopped and called again.
 """
@@ -13,6 +14,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ import torch
 from engine.errors import DataError, WeightsError
 from engine.models.quality_networks import Kind, PatchQualityNetwork
 from engine.quality import load
+from engine.training.quality_context import ContextRecipe, look, set_in_context
 from engine.training.quality_data import (
     REFERENCES,
     TEST_REFERENCES,
@@ -41,6 +45,10 @@ RECIPES: dict[Kind, Recipe] = {
         "no-reference", steps=25000, pictures=32, patches=4, pristine=0.3, patchwise=0.5, naming=0.5
     ),
 }
+
+CONTEXT = ContextRecipe()
+LOOKED_AT = (48, 8)
+"""Patches that the context sees of a Kodak photo, 384 x 512 pixels, and of another one, 128 x 128."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,13 +76,16 @@ def run(args: argparse.Namespace) -> None:
     opinions = read_opinions(args.data / "tid2013" / "mos.csv")
     kodak = _kodak(args.data / "kodak", args.work, opinions)
     others = contents(args.data, args.work, args.contents, args.seed, _progress)
-    sources = [kodak, Labelled.of_contents(others, typical_opinions(opinions)[others.variants])]
+    few, many = kodak, Labelled.of_contents(others, typical_opinions(opinions)[others.variants])
     if args.only != "no-reference":
-        _train("full-reference", sources, args, device)
+        network = _train("full-reference", [few, many], args, device)
+        _export(network, args, _sentences("full-reference", args))
     if args.only != "full-reference":
         teacher = _teacher(args.out, device)
-        few, many = sources  # 19 contents are soon known by heart
-        _train("no-reference", [many, many, many, few], args, device, teacher)
+        # 19 contents are soon known by heart
+        network = _train("no-reference", [many, many, many, few], args, device, teacher)
+        network = _in_context(network, few, many, teacher, args)
+        _export(network, args, [*_sentences("no-reference", args), *_context_sentences(args)])
 
 
 def _kodak(folder: Path, work: Path, opinions: Opinions) -> Labelled:
@@ -100,20 +111,55 @@ def _train(
     args: argparse.Namespace,
     device: torch.device,
     teacher: PatchQualityNetwork | None = None,
-) -> None:
-    base = RECIPES[kind]
-    recipe = Recipe(**{**base.__dict__, "seed": args.seed, "steps": args.steps or base.steps})
-    network = train(recipe, sources, args.work / f"{kind}.pt", _reporter(recipe), device, args.minutes, teacher)
+) -> PatchQualityNetwork:
+    recipe = _recipe(kind, args)
+    report = _reporter(kind, recipe.steps)
+    return train(recipe, sources, args.work / f"{kind}.pt", report, device, args.minutes, teacher)
+
+
+def _recipe(kind: Kind, args: argparse.Namespace) -> Recipe:
+    return replace(RECIPES[kind], seed=args.seed, steps=args.steps or RECIPES[kind].steps)
+
+
+def _context_recipe(args: argparse.Namespace) -> ContextRecipe:
+    return replace(CONTEXT, seed=args.seed, steps=args.steps or CONTEXT.steps)
+
+
+def _in_context(
+    network: PatchQualityNetwork, few: Labelled, many: Labelled, teacher: PatchQualityNetwork, args: argparse.Namespace
+) -> PatchQualityNetwork:
+    """The second stage; on the processor, which is fast enough for it."""
+    seen = []
+    for source, name, count, judge in zip((few, many), ("kodak", "contents"), LOOKED_AT, (None, teacher), strict=True):
+        path, told = args.work / f"seen-{name}.npz", partial(_progress, f"patches of {name}")
+        seen.append(look(network, source, count, args.seed, path, told, judge))
+    recipe = _context_recipe(args)
+    return set_in_context(network.cpu(), (seen[0], seen[1]), recipe, _reporter("context", recipe.steps))
+
+
+def _export(network: PatchQualityNetwork, args: argparse.Namespace, training: Sequence[str]) -> None:
+    path = export(network, args.out, training, {})
+    print(f"written: {path}; measure it with `expectancy evaluate quality`", file=sys.stderr)
+
+
+def _sentences(kind: Kind, args: argparse.Namespace) -> list[str]:
+    recipe = _recipe(kind, args)
     seen = recipe.steps * recipe.pictures * recipe.patches
-    sentences = [
+    return [
         f"{seen:,} patches of 32 x 32 pixels, {recipe.pictures} pictures of {recipe.patches} patches a step, AdamW.",
         "TID2013's distortions made again from 19 Kodak photos, labelled with the opinion scores; "
         f"references {', '.join(map(str, TEST_REFERENCES))} were kept for testing.",
         f"{args.contents:,} other photos, five distortions each, labelled "
         + ("by the mean opinion of type and level." if kind == "full-reference" else "by the full-reference network."),
     ]
-    path = export(network, args.out, sentences, {})
-    print(f"written: {path}; measure it with `expectancy evaluate quality`", file=sys.stderr)
+
+
+def _context_sentences(args: argparse.Namespace) -> list[str]:
+    recipe = _context_recipe(args)
+    return [
+        f"Then {recipe.steps:,} steps of {recipe.pictures} pictures for the heads and their context alone, "
+        f"{recipe.few:.0%} of them Kodak's; the features stayed as they were.",
+    ]
 
 
 def _teacher(folder: Path, device: torch.device) -> PatchQualityNetwork:
@@ -127,15 +173,15 @@ def _progress(what: str, share: float) -> None:
     print(f"\r{what}: {share:.0%}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
 
 
-def _reporter(recipe: Recipe) -> Callable[[int, float], None]:
+def _reporter(what: str, steps: int) -> Callable[[int, float], None]:
     """A line every 100 steps: the mean loss since the last one, and the time."""
     began, losses = time.monotonic(), []
 
     def report(step: int, loss: float) -> None:
         losses.append(loss)
-        if step % 100 == 0 or step == recipe.steps:
+        if step % 100 == 0 or step == steps:
             minutes = (time.monotonic() - began) / 60
-            print(f"{recipe.kind} {step}/{recipe.steps} loss {np.mean(losses):.4f} {minutes:.1f} min", file=sys.stderr)
+            print(f"{what} {step}/{steps} loss {np.mean(losses):.4f} {minutes:.1f} min", file=sys.stderr)
             losses.clear()
 
     return report

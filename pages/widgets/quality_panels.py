@@ -34,7 +34,7 @@ def panels(result: QualityResult, photo: Photo, coarse: bool) -> list[Panel]:
     why = Panel(
         "why", "Grad-CAM of the score", f"Why {s}?",
         f"What makes a place better, or worse, than {s}; from the last convolution of the quality network.",
-        result.map(), signed=True, meaning=(f"better than {s}", f"worse than {s}"), notes=(size,),
+        result.map(), end=full.reach, signed=True, meaning=(f"better than {s}", f"worse than {s}"), notes=(size,),
         scale_group="evidence", extent=covered,
     )  # fmt: skip
     any_q = Panel(

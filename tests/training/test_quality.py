@@ -16,6 +16,7 @@ from engine.distortions import distort
 from engine.errors import DataError
 from engine.models.quality_networks import KINDS, Kind, PatchQualityNetwork
 from engine.training import quality_data
+from engine.training.quality_context import ContextRecipe, Seen, look, set_in_context
 from engine.training.quality_data import read_opinions, tid_reference, typical_opinions, variant
 from engine.training.quality_export import export
 from engine.training.quality_loop import Labelled, Recipe, draw_batch, loss_of, train
@@ -107,6 +108,54 @@ def test_a_teacher_takes_the_place_of_the_labels(labelled: Labelled) -> None:
     assert not torch.equal(first, loss_of(student, (distorted, reference, labels, kinds), plan))
 
 
+def test_what_the_features_see_is_worked_out_once(labelled: Labelled, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    student, teacher = (PatchQualityNetwork(kind, SMALL).eval().requires_grad_(False) for kind in KINDS)
+    path, told = tmp_path / "seen.npz", list[float]()
+    seen = look(student, labelled, 3, 0, path, told.append, teacher)
+    assert seen.means.shape == (4, 4, 3, SMALL[-1]) and seen.tones.shape == (4, 4, 11)
+    assert told == [0.25, 0.5, 0.75, 1]
+    # The one patch of the left upper quarter, by hand.
+    every = look(student, labelled, 4, 0, tmp_path / "every.npz", told.append, teacher)
+    stack = torch.from_numpy(labelled.pictures[1][:, :32, :32].copy()).permute(0, 3, 1, 2).float()
+    means, known = student(stack).activations.mean((2, 3)), teacher(stack, stack[:1].expand_as(stack)).scores
+    place = int(np.abs(every.patches[1] - known.numpy()[:, None]).sum(0).argmin())
+    np.testing.assert_allclose(every.patches[1, :, place], known, atol=1e-5)
+    np.testing.assert_allclose(every.means[1, :, place], means, atol=1e-3)
+    again = look(student, labelled, 3, 0, path, lambda _: pytest.fail("worked out again"), teacher)
+    np.testing.assert_array_equal(again.means, seen.means)
+    other = look(student, labelled, 3, 0, path, told.append)
+    assert (other.labels == labelled.labels.astype(np.float32)).all(), "another teacher, another answer"
+
+
+def in_context(seed: int) -> Seen:
+    """Patches that say nothing by themselves: the photo is good where its patches differ from one another."""
+    rng = np.random.default_rng(seed)
+    good = rng.random((40, 4, 1, 1)) < 0.5
+    means = np.where(good, rng.random((40, 4, 6, 8)), rng.random((40, 4, 1, 8))).astype(np.float16)
+    labels = np.where(good[..., 0, 0], 0.9, 0.2).astype(np.float32)
+    return Seen(means, np.zeros((40, 4, 11), np.float32), labels, np.repeat(labels[..., None], 6, 2))
+
+
+def test_a_context_learns_what_no_patch_shows() -> None:
+    torch.manual_seed(0)
+    network = PatchQualityNetwork("no-reference", SMALL)
+    plan = ContextRecipe(steps=150, hidden=8, pictures=32, rate=0.02)
+    made = set_in_context(network, (in_context(0), in_context(1)), plan, lambda *_: None)
+    found = in_context(2)
+    scores = []
+    for means in found.means.reshape(-1, 6, 8):
+        patches = torch.from_numpy(means).float()
+        heads = made.for_photo(made.summary(patches, torch.zeros(11)))
+        scores.append(float(heads.score(patches).mean()))
+    assert np.corrcoef(scores, found.labels.ravel())[0, 1] > 0.9
+    again = set_in_context(network, (in_context(0), in_context(1)), plan, lambda *_: None)
+    for name, value in made.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    for name, value in network.features.state_dict().items():
+        assert torch.equal(made.features.state_dict()[name], value), "features stay"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_loads(kind: Kind, tmp_path: Path) -> None:
     torch.manual_seed(1)
@@ -145,6 +194,10 @@ def test_command_trains_both_networks(tmp_path: Path, monkeypatch: pytest.Monkey
     main(words)
     for kind in KINDS:
         assert quality.load(kind, "cpu", tmp_path / "out").module.widths == Recipe(kind, 1).widths
+    whole = quality.load("no-reference", "cpu", tmp_path / "out")
+    assert whole.module.context is not None and whole.card["context"] == whole.module.context.hidden
+    assert any("context" in sentence for sentence in whole.card["training"])
+    assert not quality.load("full-reference", "cpu", tmp_path / "out").card["context"]
     assert not (tmp_path / "work" / "kodak" / "03.npy").exists(), "a test reference was made for training"
 
 
