@@ -152,6 +152,73 @@ def test_the_region_can_be_set_by_keys(quality: Open) -> None:
     page.wait_for_url(re.compile(r"contrast(:|%3A)3$"))
 
 
+def card(page: Page) -> Locator:
+    """The magnifier's card."""
+    return page.locator("section[aria-label='Magnifier'] .card")
+
+
+def patch_in(page: Page, place: int) -> np.ndarray:
+    """The patch in a canvas of the magnifier, uint8 (32, 32, 3): every pixel is four wide, with eight around."""
+    return pixels(card(page).locator("canvas").nth(place))[34:160:4, 34:160:4, :3]
+
+
+def test_the_patch_under_the_crosshair_is_enlarged_beside_its_reference(quality: Open) -> None:
+    seen = quality("?stride=16&steps=jpeg:5:520-480-880-880")
+    page = seen.page
+    assert not card(page).is_visible()
+    sent = len(seen.sent)
+    panel(page, AT_ONE).locator(".stage").hover(position={"x": 20, "y": 20})
+    card(page).wait_for()
+    np.testing.assert_array_equal(patch_in(page, 0), patch_in(page, 1))  # nothing was done here
+    box = panel(page, AT_ONE).locator(".stage").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"])
+    said = re.compile(r"Patch score (-?\d\.\d\d) x (\d+) to (\d+), y (\d+) to (\d+)")
+    next_frame(page)
+    found = said.search(card(page).inner_text())
+    assert found is not None
+    left, right, top, bottom = (int(number) for number in found.groups()[1:])
+    assert (right - left, bottom - top) == (31, 31) and left % 16 == top % 16 == 0
+    assert left <= 0.7 * 600 <= right and top <= 0.7 * 400 <= bottom
+    np.testing.assert_array_equal(patch_in(page, 1), data.coffee()[top : top + 32, left : left + 32])
+    assert (patch_in(page, 0) != patch_in(page, 1)).mean() > 0.5
+    assert len(seen.sent) == sent, "without a round trip"
+    page.mouse.move(2, 2)
+    card(page).wait_for(state="hidden")
+    canvas(page, WHY).focus()
+    page.keyboard.press("Shift+ArrowRight")
+    card(page).wait_for()
+    page.keyboard.press("Escape")
+    card(page).wait_for(state="hidden")
+    page.get_by_label("Enlarge the patch under the cursor").uncheck()
+    canvas(page, WHY).focus()
+    page.keyboard.press("Shift+ArrowRight")
+    next_frame(page)
+    assert panel(page, WHY).locator(".readout").inner_text() and not card(page).is_visible()
+
+
+def test_a_large_photo_says_its_size_and_its_refining_can_be_stopped(quality: Open, tmp_path: Path) -> None:
+    seen = quality("?stride=32&steps=none&judge=without")
+    page = seen.page
+    Image.fromarray(data.coffee()).resize((2400, 1600)).save(tmp_path / "large.jpg", quality=60)
+    page.get_by_role("button", name="Your photo").click()
+    page.locator("input[type=file]").nth(0).set_input_files(tmp_path / "large.jpg")
+    page.get_by_text("Judged at 2400 x 1600 pixels, 3750 patches").wait_for(timeout=60_000)
+    seen.settle()
+    page.keyboard.press("Escape")
+    panel(page, SCORES).locator(".stage").hover()
+    card(page).get_by_text("Shown at 1024 × 683 of the 2400 × 1600 pixels that were judged").wait_for()
+    assert panel(page, SCORES).get_by_text("300 × 200 map, enlarged").is_visible()
+    page.locator(".st-key-quality_stride").get_by_role("combobox").click()
+    page.get_by_role("option", name="usual").click()
+    keep = page.get_by_role("button", name="Keep the coarse map")
+    keep.click(timeout=60_000)
+    page.wait_for_url(re.compile("stride=32"))
+    keep.wait_for(state="detached")
+    seen.settle()
+    assert page.get_by_text("3750 patches of 32 x 32, one every 32").is_visible()
+
+
 def test_a_pair_that_does_not_fit_is_told_and_can_be_cropped(quality: Open, tmp_path: Path) -> None:
     seen = quality("?stride=32&steps=none")
     page = seen.page
