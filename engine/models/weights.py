@@ -7,11 +7,13 @@ import errno
 import hashlib
 import http.client
 import os
+import queue
 import re
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,9 @@ Progress = Callable[[int, int], None]
 
 BLOCK = 1 << 20
 WAIT = 0.5
-"""Seconds between two looks at a download that another process is at."""
+"""Seconds between two looks at a host that is silent, or at a download that another process is at."""
+SILENCE = 30.0
+"""Seconds without a byte after which a host is given up."""
 MOST_BYTES = 4 << 30
 """The largest file that is read; torchvision's largest networks have 2.6 GB."""
 _TYPES = {
@@ -217,28 +221,70 @@ def _alone(path: Path, progress: Progress | None) -> Iterator[None]:
 
 def _fetch(url: str, partial: Path, progress: Progress | None, most: int) -> tuple[int, int]:
     """Append to `partial` what it lacks of `url`: (bytes there now, bytes in all or 0 where that is not known)."""
-    done = partial.stat().st_size if partial.exists() else 0
+    done, total, file = partial.stat().st_size if partial.exists() else 0, 0, None
     request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
-        answer = urllib.request.urlopen(request, timeout=30)
+        with ExitStack() as open_here:
+            for answer, block in open_here.enter_context(closing(_arriving(request))):
+                if answer is not None and file is None:
+                    done = done if answer.status == 206 else 0
+                    length = int(answer.headers.get("Content-Length", 0))
+                    total = done + length if length else 0
+                    file = open_here.enter_context(partial.open("ab" if done else "wb"))
+                if max(done, total) > most:
+                    raise OSError(errno.EFBIG, "larger than what is fetched")
+                if file is not None:
+                    file.write(block)
+                    done += len(block)
+                if progress:
+                    progress(done, total)
     except urllib.error.HTTPError as error:
         if error.code == 416 and done:  # nothing comes after what lies there: the hash tells whether it is whole
             return done, done
         raise
-    with answer:
-        if answer.status != 206:
-            done = 0
-        length = int(answer.headers.get("Content-Length", 0))
-        total = done + length if length else 0
-        with partial.open("ab" if done else "wb") as file:
-            while max(done, total) <= most and (block := answer.read(BLOCK)):
-                file.write(block)
-                done += len(block)
-                if progress:
-                    progress(done, total)
-    if max(done, total) > most:
-        raise OSError(errno.EFBIG, "larger than what is fetched")
     return done, total
+
+
+def _arriving(request: urllib.request.Request) -> Generator[tuple[Any, bytes]]:
+    """A host's answer, None as long as it has not begun, with each block of bytes; b"" where it is silent.
+
+    A thread of its own listens, so that whoever waits for a slow host can stop at once. Raises what urllib raises.
+    """
+    came: queue.Queue[tuple[Any, bytes] | Exception | None] = queue.Queue(maxsize=8)
+    over = threading.Event()
+
+    def hand(what: tuple[Any, bytes] | Exception | None) -> None:
+        while not over.is_set():
+            with suppress(queue.Full):
+                came.put(what, timeout=WAIT)
+                return
+
+    def listen() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=SILENCE) as answer:
+                hand((answer, b""))
+                while not over.is_set() and (block := answer.read1(BLOCK)):
+                    hand((answer, block))
+            hand(None)
+        except Exception as error:
+            hand(error)
+
+    threading.Thread(target=listen, daemon=True).start()
+    known = None
+    try:
+        while True:
+            try:
+                what = came.get(timeout=WAIT)
+            except queue.Empty:
+                what = known, b""
+            if what is None:
+                return
+            if isinstance(what, Exception):
+                raise what
+            known = what[0]
+            yield what
+    finally:
+        over.set()
 
 
 def _check(partial: Path, path: Path) -> None:

@@ -24,15 +24,20 @@ NAME = f"net-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
 
 
 class Host(ThreadingHTTPServer):
-    """A file host on this computer; `breaks_after` bytes it closes the connection."""
+    """A file host on this computer; `breaks_after` bytes it closes the connection.
+
+    `silent_after` bytes, −1 for before it answers at all, it waits until it may `speak`.
+    """
 
     content = CONTENT
     breaks_after: int | None = None
     chunked = False
     ranges = True
+    silent_after: int | None = None
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.speak = threading.Event()
         self.asked: list[str | None] = []
 
     def url(self, name: str = NAME) -> str:
@@ -52,6 +57,8 @@ class Handler(BaseHTTPRequestHandler):
         if start and start >= len(host.content):
             return self.send_error(416)
         body = host.content[start:]
+        if host.silent_after == -1:
+            host.speak.wait()
         self.send_response(206 if start else 200)
         if host.chunked:
             self.send_header("Transfer-Encoding", "chunked")
@@ -59,7 +66,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: host.breaks_after])
+        before = max(host.silent_after or 0, 0)
+        self.wfile.write(body[:before])
+        if host.silent_after is not None:
+            host.speak.wait()
+        self.wfile.write(body[before : host.breaks_after])
         self.close_connection = True
         return None
 
@@ -162,10 +173,11 @@ def test_two_processes_that_want_one_file_fetch_it_once(host: Host, tmp_path: Pa
     assert left_in(tmp_path) == [NAME] and host.asked == [None, "bytes=300000-"]
 
 
-def test_who_waits_for_another_may_stop(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class StoppedError(Exception):
-        """As when a person leaves the page."""
+class StoppedError(Exception):
+    """As when a person leaves the page."""
 
+
+def test_who_waits_for_another_may_stop(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(done: int, total: int) -> None:
         raise StoppedError
 
@@ -173,6 +185,29 @@ def test_who_waits_for_another_may_stop(host: Host, tmp_path: Path, monkeypatch:
     with FileLock(tmp_path / f".{NAME}.lock"), pytest.raises(StoppedError):
         download(host.url(), tmp_path / NAME, told)
     assert host.asked == []
+
+
+@pytest.mark.parametrize("sent", [-1, 0, 300_000], ids=["no answer", "no byte", "part of it"])
+def test_who_waits_for_a_silent_host_may_stop(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    """A host that holds its tongue for long keeps nobody, and what it sent is there to go on from."""
+    monkeypatch.setattr(weights, "WAIT", 0.01)
+    host.silent_after = sent
+    silences: list[int] = []
+
+    def told(done: int, total: int) -> None:
+        silences.append(done)
+        if silences.count(max(sent, 0)) > 3:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        download(host.url(), tmp_path / NAME, told)
+    host.speak.set()
+    assert left_in(tmp_path) == ([] if sent == -1 else [f"{NAME}.part"])
+    download(host.url(), tmp_path / NAME)
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert host.asked == [None, f"bytes={sent}-" if sent > 0 else None]
 
 
 def test_a_lock_that_a_crash_left_is_none(host: Host, tmp_path: Path) -> None:
