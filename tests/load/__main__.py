@@ -37,6 +37,7 @@ def main() -> int:
         finally:
             server.stop()
     print(f"{args.browsers} browsers, {args.minutes:g} minutes, seed {args.seed}\n{found.report()}")
+    print(found.row(args.browsers, args.minutes))
     flat = found.growth <= MOST_GROWTH
     return 0 if found.took and not found.errors and found.cache_within_bound and flat else 1
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tests.load.witness import read
+from tests.load.witness import EVERY, read
 from tests.server import Server
 
 if TYPE_CHECKING:
@@ -75,12 +75,23 @@ class Visitor:
             ("foil", self._foil, 5),
             ("layer", self._layer, 3),
             ("sample", self._sample, 2),
-            ("upload", self._upload, 1),
+            ("upload", self.upload, 1),
         ]
         what, act, _ = self.chance.choices(kinds, [weight for *_, weight in kinds])[0]
+        await self.do(what, act)
+
+    async def do(self, what: str, act: Callable[[], Awaitable[bool]]) -> None:
+        """One change, and wait for its answer; `act` says whether there was anything to change."""
         start = time.monotonic()
         if await act():
             await self.settled(what, start)
+
+    async def guarded(self, doing: Awaitable[None]) -> None:
+        """A visitor that fails is a result, and the others go on."""
+        try:
+            await doing
+        except Exception as error:
+            self.errors.append(f"{type(error).__name__}: {str(error).splitlines()[0]}")
 
     async def _press(self, selector: str) -> bool:
         found = self.page.locator(selector)
@@ -102,7 +113,7 @@ class Visitor:
         await self.page.get_by_test_id("stMain").get_by_text(name, exact=True).first.click(timeout=LIMIT * 1000)
         return True
 
-    async def _upload(self) -> bool:
+    async def upload(self) -> bool:
         """A photo that nobody has seen: nothing of it is in a cache."""
         noise = np.random.default_rng(self.chance.randrange(2**32)).integers(0, 256, (12, 16, 3), np.uint8)
         buffer = io.BytesIO()
@@ -116,11 +127,13 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a crowd: seconds each change took, errors of browsers and server, what the server held."""
+    """What came of a crowd: seconds each change took, errors of browsers and server, what the server held when."""
 
     took: list[tuple[str, float]]
     errors: list[str]
     held: list[dict[str, Any]]
+    arrived: list[float] = field(default_factory=list)
+    """Bytes of the server's memory when the first visitor had come and brought a photo, the second, …"""
 
     def seconds(self, share: float, what: str = "") -> float:
         """The quantile `share` (0 to 1) of what a change took."""
@@ -138,6 +151,18 @@ class Outcome:
         quarter = len(resident) // 4
         return float(max(resident[-quarter:]) - max(resident[quarter : 2 * quarter])) if quarter else 0.0
 
+    @property
+    def session(self) -> float:
+        """Bytes that each visitor after the first added by coming."""
+        return (self.arrived[-1] - self.arrived[0]) / (len(self.arrived) - 1) if len(self.arrived) > 1 else 0.0
+
+    def row(self, browsers: int, minutes: float) -> str:
+        """The line for the README's table."""
+        p95 = ", ".join(f"{kind} {self.seconds(0.95, kind):.1f} s" for kind in ("foil", "layer", "sample", "upload"))
+        tried = f"{len(self.took):,} changes; p95: {p95}; memory {self.growth / 2**20:+.0f} MB in the second half"
+        what = f"{browsers} browsers for {minutes:g} minutes: foils, layers, photos"
+        return f"| {what} | {tried} | {len(self.errors)} | `make load` |"
+
     def report(self) -> str:
         """All figures, for a person."""
         kinds = sorted({kind for kind, _ in self.took})
@@ -146,6 +171,9 @@ class Outcome:
             count = sum(k == kind for k, _ in self.took)
             median, p95 = self.seconds(0.5, kind), self.seconds(0.95, kind)
             lines.append(f"{kind:12} {count:6}   median {median:6.2f} s   p95 {p95:6.2f} s")
+        if self.arrived:
+            first, each = self.arrived[0] / 2**20, self.session / 2**20
+            lines.append(f"sessions: {first:.0f} MB with the first, {each:+.1f} MB for each further one with its photo")
         if self.held:
             most, last = max(line["resident"] for line in self.held), self.held[-1]
             lines.append(f"memory: at most {most / 2**20:.0f} MB, {self.growth / 2**20:+.0f} MB over the second half")
@@ -154,32 +182,50 @@ class Outcome:
         return "\n".join([*lines, *self.errors[:20]])
 
 
-async def visit(browser: Browser, url: str, seed: int, end: float) -> Visitor:
-    """One visitor from coming to `end` (on the monotonic clock)."""
+async def arrive(browser: Browser, url: str, seed: int) -> Visitor:
+    """A visitor who has come and brought a photo."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
     visitor = Visitor(await context.new_page(), Random(seed))
     visitor.listen()
-    try:
+
+    async def begin() -> None:
         await visitor.come(url)
-        while time.monotonic() < end:
-            await visitor.change()
-    except Exception as error:  # a visitor that fails is a result, and the others go on
-        visitor.errors.append(f"{type(error).__name__}: {str(error).splitlines()[0]}")
-    await context.close()
+        await visitor.do("upload", visitor.upload)
+
+    await visitor.guarded(begin())
     return visitor
 
 
+async def stay(visitor: Visitor, end: float) -> None:
+    """Change one thing after another until `end` (on the monotonic clock)."""
+
+    async def change() -> None:
+        while time.monotonic() < end:
+            await visitor.change()
+
+    await visitor.guarded(change())
+    await visitor.page.context.close()
+
+
 async def crowd(server: Server, notes: Path, executable: str, browsers: int, seconds: float, seed: int = 0) -> Outcome:
-    """So many browsers for so many seconds on a server that was started by `tests.load.witness`."""
+    """So many browsers for so many seconds on a server that was started by `tests.load.witness`.
+
+    They come one after the other, which tells what a session takes; the time runs when all are there.
+    """
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
         browser = await playwright.chromium.launch(executable_path=executable, args=flags)
+        visitors, arrived = [], []
+        for at in range(browsers):
+            visitors.append(await arrive(browser, server.url, seed + at))
+            await asyncio.sleep(2 * EVERY)  # so that the witness has looked
+            arrived.append(read(notes)[-1]["resident"])
         end = time.monotonic() + seconds
-        visitors = await asyncio.gather(*(visit(browser, server.url, seed + at, end) for at in range(browsers)))
+        await asyncio.gather(*(stay(visitor, end) for visitor in visitors))
         await browser.close()
     log = server.log.read_text(errors="replace")
     errors = [f"browser {at}: {error}" for at, visitor in enumerate(visitors) for error in visitor.errors]
     errors += [f"server: {line}" for line in log.splitlines() if "Traceback" in line or "Error" in line]
-    return Outcome([each for visitor in visitors for each in visitor.took], errors, read(notes))
+    return Outcome([each for visitor in visitors for each in visitor.took], errors, read(notes), arrived)

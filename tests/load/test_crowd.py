@@ -30,3 +30,12 @@ def test_the_report_names_every_kind() -> None:
     assert found.seconds(0.5) == 0.3 and found.seconds(0.5, "foil") == pytest.approx(0.2)
     for words in ("3 changes, 1 errors", "foil", "sample", "p95", "memory", "cache", "browser 0: something"):
         assert words in found.report()
+    assert found.row(10, 2.5).startswith(
+        "| 10 browsers for 2.5 minutes: foils, layers, photos | 3 changes; p95: foil 0.3 s"
+    )
+
+
+def test_a_session_is_what_each_further_visitor_added() -> None:
+    found = Outcome([("foil", 0.1)], [], held(10), [10 * 2**20, 13 * 2**20, 18 * 2**20])
+    assert found.session == 4 * 2**20 and "10 MB with the first, +4.0 MB for each" in found.report()
+    assert Outcome([], [], [], [10.0]).session == 0
