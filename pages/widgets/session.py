@@ -4,8 +4,7 @@ The address holds everything but an uploaded photo, which stays in the session's
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -13,6 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine import Engine
 from pages.widgets.leases import Leases
+from pages.widgets.state import PageState
 
 QUALITY = "quality"
 UPLOAD = "upload"
@@ -65,55 +65,6 @@ def _asked(digest: str) -> None:
         _mine().add(digest)
 
 
-def current() -> Choice:
-    """The session's choice; at its first run, what the address says."""
-    if "choice" not in st.session_state:
-        st.session_state["choice"] = from_address(dict(st.query_params))
-    choice: Choice = st.session_state["choice"]
-    return choice
-
-
-def change(**values: Any) -> None:
-    """Change the choice: from callbacks, before the page runs again. What depended on the old values is forgotten."""
-    if "photo" in values:
-        values = {"fact": None, "foil": None} | values
-    if "model" in values:
-        values = {"weights": "default", "size": None, "layer": "", "fact": None, "foil": None} | values
-    if "size" in values:
-        values = {"layer": ""} | values
-    st.session_state["choice"] = replace(current(), **values)
-
-
-def bound(key: str, value: object, field: str, of: Callable[[Any], Any] = lambda chosen: chosen) -> dict[str, Any]:
-    """Keyword arguments that tie a Streamlit widget to one field of the choice.
-
-    The widget always shows `value`; what a person picks in it goes through `of` into the field.
-    """
-    st.session_state[key] = value
-
-    def told() -> None:
-        picked = st.session_state[key]
-        if picked is not None:
-            change(**{field: of(picked)})
-
-    return {"key": key, "on_change": told}
-
-
-def publish() -> None:
-    """Write the choice to the page's address, so that it can be shared."""
-    wanted = to_address(current())
-    if dict(st.query_params) != wanted:
-        st.query_params.from_dict(wanted)
-
-
-def to_address(choice: Choice) -> dict[str, str]:
-    """The query parameters that differ from a fresh view."""
-    usual = Choice()
-    changed = {f.name: getattr(choice, f.name) for f in fields(Choice)}
-    changed = {name: value for name, value in changed.items() if value != getattr(usual, name)}
-    return {name: _write(value) for name, value in changed.items()}
-
-
 def from_address(parameters: dict[str, str]) -> Choice:
     """The choice in query parameters; what cannot be read is left at its usual value."""
     values: dict[str, Any] = {}
@@ -134,7 +85,23 @@ def from_address(parameters: dict[str, str]) -> Choice:
     return Choice(**values)
 
 
-def _write(value: object) -> str:
+def _write(_: str, value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(":".join(item) if isinstance(item, tuple) else str(item) for item in value)
     return str(value)
+
+
+def _forget(values: dict[str, Any]) -> dict[str, Any]:
+    """What depended on the old photo, network or size is forgotten."""
+    if "photo" in values:
+        values = {"fact": None, "foil": None} | values
+    if "model" in values:
+        values = {"weights": "default", "size": None, "layer": "", "fact": None, "foil": None} | values
+    if "size" in values:
+        values = {"layer": ""} | values
+    return values
+
+
+_state = PageState("choice", Choice(), from_address, _write, _forget)
+current, change, bound = _state.current, _state.change, _state.bound
+to_address, publish = _state.to_address, _state.publish
