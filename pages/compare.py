@@ -129,8 +129,12 @@ def step(order: list[T], now: T, by: int) -> T:
 
 
 def strip(choice: Choice, photo: Photo, trace: Trace, fact: int) -> None:
-    """Grad-CAM at every layer, small: from edges to meaning."""
-    maps = session.engine().explain_layers(trace, "gradcam", fact)
+    """Grad-CAM at every layer, small: from edges to meaning; where there is none, why."""
+    try:
+        maps = session.engine().explain_layers(trace, "gradcam", fact)
+    except ExplorerError as error:
+        st.error(str(error), icon=":material/error:")
+        return
     layers = {layer.name: layer for layer in trace.layers}
     width, height = photo.size
     st.caption(f"Grad-CAM of {trace.answer.names[fact]}, from edges to meaning. Click a layer to see all panels there.")

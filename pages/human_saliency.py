@@ -81,7 +81,10 @@ def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> Sho
             columns=4,
             on_event=lambda event: react(event, choice, looking, trace),
         )
-    below(choice, looking, shown, study, table, photo)
+    try:
+        below(choice, looking, shown, study, table, photo)
+    except ExplorerError as error:
+        st.error(str(error), icon=":material/error:")
     st.caption(
         f"{trace.model.title}: {trace.model.weights}. Training data: {trace.model.training.rstrip('.') or 'not known'}."
     )

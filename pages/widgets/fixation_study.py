@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from engine import Map, Trace, human
+from engine.errors import ExplorerError
 from engine.human import CANDIDATES, CENTRE, OWN, Candidate, Finished, Scores, Truth, Values, View
 from engine.images import Photo
 from pages.widgets import session
@@ -65,6 +67,9 @@ class Study:
         return remember((self.key, row), lambda: human.score(self.saliency(row), truth))
 
     def table(self) -> dict[str, Scores]:
-        """Every row's scores; empty as long as nobody looked."""
-        rows = [*(one.id for one in CANDIDATES), *self.fixed] if self.truth else []
-        return {row: self.scores(row) for row in rows}
+        """Every row's scores; empty as long as nobody looked. Maps that this network cannot give are left out."""
+        found: dict[str, Scores] = {}
+        for row in [*(one.id for one in CANDIDATES), *self.fixed] if self.truth else []:
+            with suppress(ExplorerError):
+                found[row] = self.scores(row)
+        return found

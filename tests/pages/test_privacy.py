@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.widgets.privacy import LINE
+from pages.widgets.session import from_address
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name != "__init__.py")
@@ -35,3 +36,15 @@ def test_the_settings_keep_the_word() -> None:
     assert config["server"]["enableXsrfProtection"] is True and config["server"]["enableCORS"] is True
     assert config["client"]["showErrorDetails"] == "none"
     assert config["server"]["maxUploadSize"] <= 50
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_takes_weights_from_a_visitor(app: AppTest, page: str) -> None:
+    app.switch_page(f"pages/{page}").run()
+    taken = [kind for upload in app.get("file_uploader") for kind in upload.proto.type]
+    assert not {".safetensors", ".pt", ".pth", ".bin"} & set(taken)
+
+
+@pytest.mark.parametrize("named", ["/etc/own.safetensors", "own.safetensors", "../own.safetensors"])
+def test_no_link_names_weights(named: str) -> None:
+    assert from_address({"weights": named}).weights == "default"
