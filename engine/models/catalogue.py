@@ -4,7 +4,7 @@ import inspect
 import itertools
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -101,8 +101,10 @@ def load(name: str, weights: str | Path, device: torch.device, progress: Progres
     entry = _published(name)
     categories: Sequence[str] = entry.meta["categories"]
     transforms = entry.transforms()
-    side = transforms.crop_size[0]
+    side, reached = transforms.crop_size[0], ""
     if weights == "default":
+        right = entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+        reached = f"Right on {right:.0f} % of ImageNet’s validation photos, as published."
         said, training = "torchvision’s published weights", "ImageNet-1k (1.28 million photos, 1,000 classes)"
         key = entry.url.rsplit("/", 1)[-1]
         _check_room(name, 2 * entry.meta["num_params"])  # those of the file and those of the network
@@ -124,6 +126,7 @@ def load(name: str, weights: str | Path, device: torch.device, progress: Progres
     return Model(
         f"{name}:{key}", name, title(name), _ready(module, device), tuple(categories),
         squared(tuple(transforms.mean), tuple(transforms.std)), side, sizes, said, training, imagenet, device=device,
+        reached=reached,
     )  # fmt: skip
 
 
@@ -175,25 +178,38 @@ def _embedded(weights: str | Path, device: torch.device) -> Model:
     facts = card("recogniser")
     module = _build(facts["architecture"], len(facts["classes"]))
     path = ASSETS / "recogniser.safetensors"
-    said, key = "embedded weights", f"embedded:{facts['sha256']}"
+    said, training, key = "embedded weights", " ".join(facts["training"]), f"embedded:{facts['sha256']}"
     if weights == "default":
         if not path.is_file() or sha256(path) != facts["sha256"]:
             raise WeightsError("The embedded weights are missing or do not match their card; install again.")
         fit(module, read(path), path.name)
     elif weights == "random":
-        said, key = UNTRAINED, "embedded:random"
+        said, training, key = UNTRAINED, "nothing", "embedded:random"
     else:
         path = Path(weights)
         match(module.state_dict(), outline(path), path.name)
         fit(module, read(path), path.name)
-        said, key = f"weights from {path.name}", f"embedded:{sha256(path)}"
+        said, training, key = f"weights from {path.name}", "not known", f"embedded:{sha256(path)}"
     _calibrate(module, float(facts.get("temperature", 1.0)))
     return Model(
         key, EMBEDDED, facts["title"], _ready(module, device), tuple(facts["classes"]),
         squared(tuple(facts["mean"]), tuple(facts["std"])), facts["size"], tuple(facts["sizes"]), said,
-        " ".join(facts["training"]), tuple(tuple(group) for group in facts["imagenet"]),
-        facts.get("default_layers", {}), device=device,
+        training, tuple(tuple(group) for group in facts["imagenet"]), facts.get("default_layers", {}), device=device,
+        reached=_reached(facts) if weights == "default" else "",
     )  # fmt: skip
+
+
+def _reached(facts: Mapping[str, Any]) -> str:
+    """What the card says of the answers at the usual input size, where it was measured."""
+    found = facts.get("measured", {}).get("recognition")
+    if found is None:
+        return ""
+    named = found["by_size"][str(facts["size"])]["named"]
+    weakest = list(found[f"worst_at_{facts['size']}"])[:2]
+    return (
+        f"Right on {named['top1']:.0%} of labelled photos of what it can name, {named['top3']:.0%} within its first "
+        f"three answers; weakest at “{weakest[0]}” and “{weakest[1]}”."
+    )
 
 
 def _published(name: str) -> Any:

@@ -204,6 +204,14 @@ def test_the_embedded_network_is_as_its_card_says(assets: Path, photo: Image.Ima
     torch.testing.assert_close(torch.tensor(trace.answer.logits), warm, atol=0.01, rtol=0)
 
 
+def test_what_a_network_reached_is_told_of_its_own_weights_alone(shared: Engine) -> None:
+    named = catalogue.card("recogniser")["measured"]["recognition"]["by_size"]["160"]["named"]
+    told = shared.load("embedded").reached
+    assert f"Right on {named['top1']:.0%}" in told and f"{named['top3']:.0%} within" in told
+    untrained = shared.load("embedded", "random")
+    assert untrained.reached == "" and untrained.training == "nothing"
+
+
 def test_embedded_weights_that_do_not_match_their_card_are_refused(assets: Path) -> None:
     with (assets / "recogniser.safetensors").open("ab") as file:
         file.write(b"x")
