@@ -139,6 +139,33 @@ def test_clicks_reach_nobody_else(app_server: Callable[..., str], visit: Open) -
     assert ben.frames is not None and not found(ben.frames, [PERSON.encode()])
 
 
+def test_a_file_to_take_home_is_its_owners(app_server: Callable[..., str], visit: Open, photo: bytes) -> None:
+    """What is taken home comes to its owner alone, and no address lists such files or can be guessed."""
+    url = app_server("app.py")
+    ada, ben = ready(visit(url)), ready(visit(url, frames=True))
+    upload(ada, photo)
+    taken = take_home(ada)
+    assert is_an_archive(taken.path()) and is_an_archive(take_home(ben).path())
+    ben.settle()
+    address = taken.url.removeprefix(url)
+    assert ben.frames is not None and not found(ben.frames, [address.encode()])
+    for guess in ("/media", "/media/", "/media/maps.npz", "/media/" + "0" * 56 + ".npz", "/_stcore/upload_file/"):
+        assert not is_a_file(url + guess)
+
+
+def take_home(seen: Visit) -> Any:
+    """Download the maps."""
+    seen.page.get_by_role("button", name="Share", exact=True).click()
+    with seen.page.expect_download() as download:
+        seen.page.get_by_role("dialog").get_by_role("button", name="Maps (NPZ)").click()
+    return download.value
+
+
+def is_an_archive(path: Path) -> bool:
+    with np.load(path) as maps:
+        return len(maps.files) > 0
+
+
 def test_what_was_computed_goes_with_the_session(visit: Open, photo: bytes, tmp_path: Path) -> None:
     """The shared cache holds a person's photo while somebody looks at it, and nothing of it afterwards."""
     notes = tmp_path / "witness.jsonl"
@@ -166,6 +193,8 @@ def test_what_was_computed_goes_with_the_session(visit: Open, photo: bytes, tmp_
         ben.page.context.close()
         assert becomes(False)
         assert read(notes)[-1]["photos"], "the samples stay"
+        said = server.log.read_text(errors="replace")
+        assert not any(word in said for word in (FILE, digest, "photo=", "Traceback")), "the log names no content"
     finally:
         server.stop()
 
