@@ -126,9 +126,9 @@ def test_a_context_sets_the_heads_by_the_whole_photo_whatever_the_stride() -> No
     same = quality.assess(network, PHOTO, stride=32).patches, quality.assess(network, PHOTO, stride=16).patches
     np.testing.assert_allclose(same[0].scores, same[1].scores.reshape(9, 11)[::2, ::2].ravel(), atol=1e-5)
     half = PHOTO.copy()
-    half[80:] = WORSE[80:]
+    half[80:] //= 3
     changed = quality.assess(network, half, stride=32).patches.scores[: 2 * 6]
-    assert not np.allclose(same[0].scores[: 2 * 6], changed, atol=1e-3), "damage elsewhere is part of the context"
+    assert np.abs(same[0].scores[: 2 * 6] - changed).min() > 1e-3, "what is elsewhere is part of the context"
 
 
 def test_the_tone_of_patches_is_that_of_their_pixels() -> None:

@@ -43,6 +43,7 @@ TONE = 11
 """Numbers that tell the light and colours of a photo; see :func:`tone`."""
 
 _LEAST_WEIGHT = 0.01
+_FARTHEST = 5.0  # in units of the spread; a photo unlike those of the training is not taken farther than this
 _QUANTILES = (0.002, 0.02, 0.1, 0.5, 0.9, 0.98, 0.998)
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -71,7 +72,7 @@ class Context(nn.Module):
     def __init__(self, channels: int, hidden: int, dropout: float = 0.0):
         super().__init__()
         self.hidden = hidden
-        components = 3 * channels + DISTORTIONS + TONE
+        components = channels + DISTORTIONS + TONE
         self.register_buffer("centre", torch.zeros(components))
         self.register_buffer("spread", torch.ones(components))
         self.dropout = nn.Dropout(dropout)
@@ -83,8 +84,9 @@ class Context(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, summary: Tensor) -> tuple[Tensor, Tensor]:
-        """Summaries (B, 3 C + 36) to changes of weights (B, 2, C) and of biases (B, 2): of the score, of the weight."""
-        seen = self.read(self.dropout((summary - self.centre) / self.spread)).relu()
+        """Summaries (B, C + 36) to changes of weights (B, 2, C) and of biases (B, 2): of the score, of the weight."""
+        known = ((summary - self.centre) / self.spread).clamp(-_FARTHEST, _FARTHEST)
+        seen = self.read(self.dropout(known)).relu()
         return self.weights(seen).unflatten(1, (2, -1)), self.biases(seen)
 
 
@@ -139,14 +141,9 @@ class PatchQualityNetwork(nn.Module):
         return PatchAnswer(self.score(mean).squeeze(1), weights, self.distortion(mean), activations)
 
     def summary(self, means: Tensor, tones: Tensor) -> Tensor:
-        """What patches (..., P, C), given by their mean activations, have in common, (..., 3 C + 36): of every channel
-        the mean and how far patches lie from it, usually and at most (moments two and eight); how much they look like
-        each distortion; and their :func:`tone` (..., 11)."""
-        mean = means.mean(-2)
-        far = (means - mean.unsqueeze(-2)).abs()
-        named = self.distortion(means).softmax(-1).mean(-2)
-        spread = [(far**power).mean(-2) ** (1 / power) for power in (2, 8)]
-        return torch.cat([mean, *spread, named, tones], -1)
+        """What patches (..., P, C), given by their mean activations, have in common, (..., C + 36): the mean of every
+        channel, how much they look like each distortion, and their :func:`tone` (..., 11)."""
+        return torch.cat([means.mean(-2), self.distortion(means).softmax(-1).mean(-2), tones], -1)
 
     def for_photo(self, summary: Tensor) -> "PatchQualityNetwork":
         """The network for the photo with this summary: the same features, with heads set by the context. Without a

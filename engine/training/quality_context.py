@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.models.quality_networks import PATCH, PatchQualityNetwork, positive, tone
 from engine.training.quality_loop import Labelled
 
 _PARTS = ("means", "tones", "labels", "patches")
+_DRAWN = 24  # patches of a picture in a step
 _LEAST_SPREAD = 1e-4  # a component of the summary that varies less is scaled as if it varied so much
 
 
@@ -28,15 +29,15 @@ _LEAST_SPREAD = 1e-4  # a component of the summary that varies less is scaled as
 class ContextRecipe:
     """Everything that decides the second stage, besides its data."""
 
-    steps: int = 3000
+    steps: int = 1500
     seed: int = 0
     hidden: int = 64
     pictures: int = 128
-    few: float = 0.4  # share of them from the first source
+    few: float = 0.55  # share of them from the first source
     rate: float = 1e-3
     decay: float = 1e-2
-    dropout: float = 0.2  # of the summary
-    pristine: float = 0.15
+    dropout: float = 0.4  # of the summary
+    pristine: float = 0.4
     patchwise: float = 0.3  # weight of the loss on single patches
 
 
@@ -52,10 +53,10 @@ class Seen:
     patches: NDArray[np.float32]
 
     def draw(self, rng: Generator, count: int, pristine: float) -> tuple[Tensor, ...]:
-        """The same of ``count`` random pictures, a share ``pristine`` of them undamaged; half of the patches."""
+        """The same of ``count`` random pictures, a share ``pristine`` of them undamaged; at most 24 patches."""
         rows = rng.integers(len(self.means), size=count)
         places = np.where(rng.random(count) < pristine, 0, rng.integers(1, self.means.shape[1], count))
-        some = rng.permutation(self.means.shape[2])[: max(1, self.means.shape[2] // 2)]
+        some = rng.permutation(self.means.shape[2])[:_DRAWN]
         means, patches = (part[rows, places][:, some] for part in (self.means, self.patches))
         parts = (means, self.tones[rows, places], self.labels[rows, places], patches)
         return tuple(torch.from_numpy(part.astype(np.float32)) for part in parts)
@@ -174,6 +175,10 @@ def _with_context(
     """A copy with an untrained context, which knows how summaries vary."""
     made = PatchQualityNetwork(network.kind, network.widths, context=recipe.hidden)
     made.load_state_dict(network.state_dict(), strict=False)
+    for tensor in made.weight.parameters():
+        # The first stage's weights favour the few patches that look worst, in undamaged photos too; the context knows
+        # better when to.
+        nn.init.zeros_(tensor)
     context = made.context
     assert context is not None
     context.dropout.p = recipe.dropout

@@ -129,26 +129,27 @@ def test_what_the_features_see_is_worked_out_once(labelled: Labelled, tmp_path: 
 
 
 def in_context(seed: int) -> Seen:
-    """Patches that say nothing by themselves: the photo is good where its patches differ from one another."""
+    """In one sort of photo a channel is good, in another the same is bad: no linear head can tell by a patch."""
     rng = np.random.default_rng(seed)
-    good = rng.random((40, 4, 1, 1)) < 0.5
-    means = np.where(good, rng.random((40, 4, 6, 8)), rng.random((40, 4, 1, 8))).astype(np.float16)
-    labels = np.where(good[..., 0, 0], 0.9, 0.2).astype(np.float32)
-    return Seen(means, np.zeros((40, 4, 11), np.float32), labels, np.repeat(labels[..., None], 6, 2))
+    means = rng.random((40, 4, 6, 8))
+    sort = means[..., 0] = (rng.random((40, 4, 1)) < 0.5) * np.ones(6)
+    labels = np.where(sort, means[..., 1], 1 - means[..., 1])
+    tones = np.zeros((40, 4, 11), np.float32)
+    return Seen(means.astype(np.float16), tones, labels.mean(2).astype(np.float32), labels.astype(np.float32))
 
 
 def test_a_context_learns_what_no_patch_shows() -> None:
     torch.manual_seed(0)
     network = PatchQualityNetwork("no-reference", SMALL)
-    plan = ContextRecipe(steps=150, hidden=8, pictures=32, rate=0.02)
+    plan = ContextRecipe(steps=300, hidden=16, pictures=32, rate=0.02, dropout=0.0)
     made = set_in_context(network, (in_context(0), in_context(1)), plan, lambda *_: None)
     found = in_context(2)
     scores = []
     for means in found.means.reshape(-1, 6, 8):
         patches = torch.from_numpy(means).float()
         heads = made.for_photo(made.summary(patches, torch.zeros(11)))
-        scores.append(float(heads.score(patches).mean()))
-    assert np.corrcoef(scores, found.labels.ravel())[0, 1] > 0.9
+        scores.append(heads.score(patches)[:, 0].numpy())
+    assert np.corrcoef(np.ravel(scores), found.patches.ravel())[0, 1] > 0.8
     again = set_in_context(network, (in_context(0), in_context(1)), plan, lambda *_: None)
     for name, value in made.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
