@@ -81,7 +81,7 @@ def measure() -> None:
     st.session_state["benchmark_going"] = going = run is not None and run.going
     folder, options = asked()
     if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=going or not options):
-        st.session_state["benchmark_run"] = run = benchmark_run.start(["--data", str(folder), *options])
+        st.session_state["benchmark_run"] = run = benchmark_run.desk().start(["--data", str(folder), *options])
         st.rerun()
     if run is not None:
         follow()
@@ -95,6 +95,12 @@ def measure() -> None:
 
 def asked() -> tuple[Path, list[str]]:
     """Draw what can be chosen of a run; gives the data set's folder and the command's options, [] without a map."""
+    for sentence in fixation_data.unusable():
+        st.warning(sentence, icon=":material/folder_off:")
+    if fixation_data.may_type():
+        wrong = fixation_data.typed(st.text_input("Folder of a data set", key="typed_folder", width=500))
+        if wrong:
+            st.error(wrong, icon=":material/error:")
     here = fixation_data.offered()
     known = {layout.id: layout for layout in LAYOUTS}
     offered = [*here, *(name for name in PARTS if name not in here)]
@@ -175,13 +181,18 @@ def follow() -> None:
     if st.session_state["benchmark_going"]:  # the page above was drawn while it went on
         st.rerun()
     results = run.results
-    if results is None and run.stopped:
-        st.info(f"Stopped at {run.said.partition(',')[0]}. The same choice goes on from there.")
-    elif results is None:
-        st.error(run.said.removeprefix("expectancy: "), icon=":material/error:")
-    else:
+    if results is not None:
         st.success("Done: the results are shown above.")
         st.download_button("Results (JSON)", results, "results.json", "application/json", on_click="ignore")
+    elif run.stopped:
+        st.info(f"Stopped at {run.reached}. The same choice goes on from there.")
+    elif run.wrong:
+        st.error(run.wrong, icon=":material/error:")
+    else:
+        st.error(
+            f"The run ended by itself at {run.reached}; was there enough memory? The same choice goes on from there.",
+            icon=":material/error:",
+        )
 
 
 style()

@@ -7,7 +7,7 @@ from engine.bundle import Place
 from engine.errors import ExplorerError
 from engine.export import pass_facts
 from engine.fixations import Fixations
-from engine.human import OWN, SCORED_SIDE, USUAL_DEGREE, Scores, Truth, Values, View
+from engine.human import CANDIDATES, OWN, SCORED_SIDE, USUAL_DEGREE, Scores, Truth, Values, View
 from engine.human_curves import SMOOTHINGS
 from engine.images import Photo
 from engine.map_files import read_map
@@ -252,7 +252,7 @@ def below(
         return
     size = choice.size if choice.size in study.trace.model.sizes else None
     if looking.show == "scores":
-        scores(shown, study.truth, table, asked)
+        scores(shown, study.truth, table, asked, looking)
     elif looking.show == "layers":
         draw_layers(study, study.truth, asked)
     elif looking.show == "smoothing":
@@ -272,23 +272,27 @@ def invitation(looking: Looking) -> None:
     )
 
 
-def scores(shown: Scene, truth: Truth, table: dict[str, Scores], asked: Score) -> None:
+def scores(shown: Scene, truth: Truth, table: dict[str, Scores], asked: Score, looking: Looking) -> None:
     """The table and one score as bars."""
     # Side by side where both fit, else one below the other.
     with st.container(horizontal=True, gap="medium"):
         numbers, bars = st.container(width=770), st.container(width=500)
     with numbers:
         score_table(table)
-        st.caption(" ".join(remarks(shown, truth)))
+        st.caption(" ".join(remarks(shown, truth, looking)))
     with bars:
         score_bars(table, asked)
 
 
-def remarks(shown: Scene, truth: Truth) -> list[str]:
+def remarks(shown: Scene, truth: Truth, looking: Looking) -> list[str]:
     """What a reader of the scores should know."""
     said = [*([] if shown.others is not None else [shown.no_others]), *shown.maps_told]
     if len(truth.fixations) < FEW:
         said.append(f"So few fixations ({len(truth.fixations)}) make rough scores: they move with everybody who looks.")
+    if looking.smooth:
+        own = max(candidate.degrees for candidate in CANDIDATES)
+        but = f", “Guided backprop, smoothed” by {own:g}°" if own > looking.smooth else ""
+        said.append(f"All maps but the centre bias are smoothed by {looking.smooth:g}°{but}.")
     if max(shown.photo.size) > SCORED_SIDE:
         said.append(f"Scored on a grid of {truth.size[0]} × {truth.size[1]} pixels.")
     return said

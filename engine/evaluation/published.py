@@ -38,7 +38,11 @@ class Published:
 
 
 _NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101")
-_MIT1003 = "MIT1003 (1,003 photos, 15 viewers) and ImageNet networks of torchvision; the statistic is not published."
+_MIT1003 = (
+    "the photos are those of MIT1003 (1,003, each seen by 15 people), the networks torchvision's, trained on ImageNet, "
+    "and by which statistic contrastive saliency was made is not published."
+)
+_LEARNED = _MIT1003 + " The learned models were trained on human fixations; contrastive saliency (ResNet-101) was not."
 
 PUBLISHED: tuple[Published, ...] = (
     Published(
@@ -76,7 +80,7 @@ PUBLISHED: tuple[Published, ...] = (
         "NSS on MIT1003 and its drop under Gaussian blur of radius 50, beside learned models",
         "nss",
         TUTORIAL,
-        _MIT1003 + " The learned models were trained on human fixations; contrastive saliency (resnet101) was not.",
+        _LEARNED,
         ("value at r = 0", "drop at r = 50"),
         MappingProxyType(
             {
@@ -94,7 +98,7 @@ PUBLISHED: tuple[Published, ...] = (
         "CC on MIT1003 and its drop under Gaussian blur of radius 50, beside learned models",
         "cc",
         TUTORIAL,
-        _MIT1003 + " The learned models were trained on human fixations; contrastive saliency (resnet101) was not.",
+        _LEARNED,
         ("value at r = 0", "drop at r = 50"),
         MappingProxyType(
             {

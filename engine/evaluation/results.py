@@ -57,6 +57,18 @@ def order(rows: Sequence[Row], score: str) -> list[Row]:
     return sorted(rows, key=key)
 
 
+def at_best_layers(rows: Sequence[Row], score: str) -> list[Row]:
+    """Only those rows of each map that belong to the one layer where it scores best on photos that are not blurred."""
+    best: dict[tuple[str, str, float], str] = {}
+    for row in order([row for row in rows if not row.case.blur], score):
+        best.setdefault((row.case.model, row.case.method, row.case.smooth), row.case.layer)
+    return [
+        row
+        for row in rows
+        if row.case.layer == best.get((row.case.model, row.case.method, row.case.smooth), row.case.layer)
+    ]
+
+
 def _row(entry: dict[str, Any]) -> Row:
     case = Case(
         str(entry["model"]), str(entry["method"]), str(entry["layer"]), float(entry["smooth"]), float(entry["blur"])

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods",
         default=",".join(usual.methods),
-        help="ids with commas, options after colons (contrastive-saliency:activation=no), or all; "
+        help="ids with commas, options after colons (contrastive-saliency:activation=no); all are all of them; "
         f"known are {', '.join(m.id for m in METHODS)}",
     )
     parser.add_argument(
@@ -96,7 +96,8 @@ def run(args: argparse.Namespace) -> None:
 
 def settings(args: argparse.Namespace) -> Settings:
     """The settings that the options mean. Raises QuestionError for what is no number."""
-    methods = [m.id for m in METHODS] if args.methods == "all" else _words(args.methods)
+    every = [m.id for m in METHODS]
+    methods = dict.fromkeys(one for word in _words(args.methods) for one in (every if word == "all" else [word]))
     return Settings(
         tuple(_words(args.models)),
         tuple(methods),

@@ -12,9 +12,11 @@ import streamlit as st
 
 from engine import METHODS
 from engine.evaluation.published import PUBLISHED, Published
-from engine.evaluation.results import Results, order
+from engine.evaluation.results import Results, at_best_layers, order
 from engine.evaluation.saliency_work import OWN_MAP
 from engine.evaluation.summary import Mean, Row, by_blur, lost
+from engine.human_curves import USUAL_SMOOTHING
+from engine.methods import Option
 from engine.models import catalogue
 from engine.models.catalogue import EMBEDDED
 from engine.scores import SCORES, Score
@@ -32,25 +34,46 @@ def draw_results(results: Results) -> None:
         chosen = st.selectbox(
             "Order by", list(scores), format_func=lambda name: scores[name].title, width=220, key="score",
         )  # fmt: skip
-        blurs = sorted({row.case.blur for row in results.rows})
+        maps = _narrowed(results.rows, scores[chosen])
+        blurs = sorted({row.case.blur for row in maps})
         blur = 0.0 if len(blurs) < 2 else st.selectbox(
             "Photos blurred by", blurs, format_func=lambda r: f"{r:g} px" if r else "nothing", width=180,
         )  # fmt: skip
     score = scores[chosen]
-    rows = order([row for row in results.rows if row.case.blur == blur or not row.case.model], chosen)
+    rows = order([row for row in maps if row.case.blur == blur or not row.case.model], chosen)
     st.plotly_chart(
         _bars(rows, score), width="stretch", key="means", config={"displayModeBar": False}, alt=_spoken(rows, score)
     )
     st.dataframe(
         table(rows), hide_index=True, width="stretch", column_config={
-            "Map": st.column_config.TextColumn(width=270),
+            "Map": st.column_config.TextColumn(width=300),
             **{one.title: st.column_config.TextColumn(one.title, help=help_of(one)) for one in SCORES},
         },
     )  # fmt: skip
+    st.caption(f"{BEST} best of its column; ± half a 95 % interval. Hover a column’s title for what it means.")
     if results.errors:
         st.warning(f"{results.errors} photos could not be scored; the file names them.")
-    if by_blur(results.rows):
-        _draw_blur(results.rows, score)
+    if by_blur(maps):
+        _draw_blur(maps, score)
+
+
+def _narrowed(rows: Sequence[Row], score: Score) -> list[Row]:
+    """Draw what can be chosen of a large run; gives the rows of one smoothing, of the best layers or of all."""
+    smoothings = sorted({row.case.smooth for row in rows if row.case.model})
+    if len(smoothings) > 1:
+        smooth = st.selectbox(
+            "Maps smoothed by", smoothings, width=180,
+            index=smoothings.index(USUAL_SMOOTHING) if USUAL_SMOOTHING in smoothings else 0,
+            format_func=lambda degrees: f"{degrees:g}°" if degrees else "nothing",
+            help="In degrees of visual angle: the eye lands within about one degree of what it aims at.",
+        )  # fmt: skip
+        rows = [row for row in rows if row.case.smooth == smooth or not row.case.model]
+    best = at_best_layers(rows, score.id)
+    if len(best) < len(rows) and not st.checkbox(
+        "Every layer", help=f"Else each map at the one layer where its {score.title} is best on these photos."
+    ):
+        return best
+    return list(rows)
 
 
 def name_of(row: Row) -> str:
@@ -60,7 +83,22 @@ def name_of(row: Row) -> str:
     title = case.model if _is_own(row) else TITLES.get(method, method.replace("-", " ").capitalize())
     network = "" if case.model == EMBEDDED or _is_own(row) else case.model
     smoothed = f"smoothed {case.smooth:g}°" if case.smooth else ""
-    return ", ".join(part for part in (title, options.replace(":", ", "), case.layer, smoothed, network) if part)
+    return ", ".join(part for part in (title, *_in_words(method, options), case.layer, smoothed, network) if part)
+
+
+def _in_words(name: str, options: str) -> list[str]:
+    """Options as they are written on the command line, in the words that the other pages have for them."""
+    known = {option.name: option for method in METHODS if method.id == name for option in method.options}
+    return [_said(known.get(part.partition("=")[0]), part) for part in options.split(":") if part]
+
+
+def _said(option: Option | None, part: str) -> str:
+    if option is None:
+        return part
+    value = part.partition("=")[2]
+    word = {str(choice): words for choice, words in option.choices.items()}.get(value, value)
+    speaks = set(option.choices) == {True, False} and word not in ("yes", "no")
+    return word if speaks else f"{option.title.lower()}: {word}"
 
 
 def table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -145,11 +183,11 @@ def _draw_blur(rows: Sequence[Row], score: Score) -> None:
     )  # fmt: skip
     said = f"{score.title} of {len(maps)} maps on photos blurred by 0 to {radii[-1]:g} pixels; a table follows."
     st.plotly_chart(figure, width="stretch", key="blur", config={"displayModeBar": False}, alt=said)
-    heads = ["Map", f"{score.title} at r = 0", *(f"drop at r = {radius:g}" for radius in radii)]
+    heads = ["Map", f"{score.title} at r = 0", *(f"change at r = {radius:g}" for radius in radii)]
     st.dataframe(pd.DataFrame(lines, columns=heads), hide_index=True, width="stretch")
     st.caption(
-        "Drops in percent of what a map scores above chance, with intervals of 95 %; “–” where that is not surely more "
-        "than nothing. People saw the sound photos."
+        "Changes in percent of what a map scores above chance on the sound photos, which people saw, with intervals of "
+        "95 %; “–” where that is not surely more than nothing."
     )
 
 
@@ -175,7 +213,7 @@ def draw_published(results: Results | None) -> None:
                     frame[drop] = [_drop(own[name], entry, results.rows) for name in entry.rows]
             st.dataframe(frame, hide_index=True, width="stretch")
             st.caption(
-                f"{HERE if any(own.values()) else ''}Source: {entry.source}. Not as measured here: {entry.differs}"
+                f"{HERE if any(own.values()) else ''}Source: {entry.source}. What differs there: {entry.differs}"
             )
 
 

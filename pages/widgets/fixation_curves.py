@@ -30,12 +30,14 @@ from engine.images import encode_jpeg
 from engine.render import overlay
 from engine.scores import SCORES, Score
 from pages.widgets import fixation_state, session
-from pages.widgets.fixation_scores import BEST, REFERENCE, look_of, score_columns
+from pages.widgets.fixation_scores import BEST, REFERENCE, help_of, look_of, score_columns
 from pages.widgets.fixation_state import ROWS, Looking, title_of
 from pages.widgets.fixation_study import Study
 from pages.widgets.picture import picture
 
 T = TypeVar("T")
+
+ONE_PHOTO = "One photo proves little: the page “Benchmark” asks the same of a whole data set."
 
 _KEPT = 8
 _REDRAW = 1.5
@@ -185,6 +187,7 @@ def _lines(rows: Mapping[str, Sequence[tuple[str, Scores]]], asked: Score, axis:
         for row, points in rows.items()
     )  # fmt: skip
     st.plotly_chart(figure, config={"displayModeBar": False}, alt=f"{asked.title} by {axis}. {said}.")
+    st.caption(f"{asked.title}: {help_of(asked)} {ONE_PHOTO}")
 
 
 def _effects(found: Sequence[Effect], _: bool) -> None:
@@ -195,7 +198,13 @@ def _effects(found: Sequence[Effect], _: bool) -> None:
         ],
         columns=["Option", "Choice", *(score.title for score in SCORES)],
     )
-    st.dataframe(frame, hide_index=True, column_config=score_columns(), height="content")
+    columns = {
+        "Option": st.column_config.TextColumn(width=190),
+        "Choice": st.column_config.TextColumn(width=230),
+        **score_columns(),
+    }
+    st.dataframe(frame, hide_index=True, column_config=columns, height="content")
+    st.caption(f"“More”, above, sets them. {ONE_PHOTO}")
 
 
 def _robustness(levels: Sequence[Level], damage: Degradation, row: str, whole: bool) -> None:
@@ -208,7 +217,8 @@ def _robustness(levels: Sequence[Level], damage: Degradation, row: str, whole: b
 
 def _small_multiples(levels: Sequence[Level], rows: Sequence[str], damage: Degradation) -> None:
     across = 4
-    figure = make_subplots(-(-len(SCORES) // across), across, subplot_titles=[score.title for score in SCORES])
+    titles = [score.title + ("" if score.higher_is_better else " (lower is better)") for score in SCORES]
+    figure = make_subplots(-(-len(SCORES) // across), across, subplot_titles=titles, vertical_spacing=0.25)
     for at, score in enumerate(SCORES):
         for row in rows:
             line = [(f"{level.amount:g}", level.scores[row][score.id]) for level in levels]
@@ -241,10 +251,17 @@ def _drop_table(levels: Sequence[Level], rows: Sequence[str], damage: Degradatio
     st.dataframe(
         frame, height="content", column_config={"_index": st.column_config.TextColumn("Score", width="medium")}
     )
-    st.caption(
+    told = [
         f"{BEST} marks the best value and the smallest loss; centre bias and maps that were brought do not follow the "
-        "photo, so they compete in the values only."
-    )
+        "photo, so they compete in the values only. A drop below 0 is a gain. Who has little loses little: read each "
+        "drop beside its value."
+    ]
+    if damage.id == "blur":
+        told.append(
+            "Over many photos contrastive saliency loses least where it is not weighed by the activation (“More”), at "
+            "the price of a lower value on the sound photo."
+        )
+    st.caption(" ".join([*told, ONE_PHOTO]))
 
 
 def _starred(values: Mapping[str, float | None], among: Sequence[str], highest: bool) -> dict[str, str]:

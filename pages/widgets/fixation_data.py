@@ -47,11 +47,20 @@ def may_type() -> bool:
 
 def offered() -> dict[str, Path]:
     """The data sets that there are: name -> folder."""
-    folders = [Path(part) for part in os.environ.get("EXPECTANCY_DATA", "").split(os.pathsep) if part]
-    folders += [*(Path(part) for part in _arguments()), home()]
+    folders = [*_given(), home()]
     if may_type() and st.session_state.get("typed_folder"):
         folders.append(Path(st.session_state["typed_folder"]))
     return {path.name: path for folder in folders for path in _data_sets(str(folder))}
+
+
+def unusable() -> tuple[str, ...]:
+    """A sentence on each folder that the app was started with and that holds no data set."""
+    return tuple(
+        f"The folder {plain_name(folder.name)}, with which the app was started, "
+        f"{'holds no known data set' if folder.is_dir() else 'is not there'}; the page Benchmark tells what is known."
+        for folder in _given()
+        if not _data_sets(str(folder))
+    )
 
 
 def home() -> Path:
@@ -95,6 +104,12 @@ def _is_whole(folder: Path) -> bool:
 
 def _fits(folder: Path) -> bool:
     return any(layout.fits(folder) for layout in LAYOUTS)
+
+
+def _given() -> list[Path]:
+    """The folders of whoever started the app."""
+    named = [part for part in os.environ.get("EXPECTANCY_DATA", "").split(os.pathsep) if part]
+    return [Path(part) for part in (*named, *_arguments())]
 
 
 def _arguments() -> list[str]:

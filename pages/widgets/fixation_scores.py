@@ -60,8 +60,8 @@ def score_table(table: Mapping[str, Scores]) -> None:
         styled,
         key="score_table",
         column_config={
-            "_index": st.column_config.TextColumn("Map", width="medium"),
-            **score_columns(80, None),  # a format here would hide the stars
+            "_index": st.column_config.TextColumn("Map", width=182),
+            **score_columns(84, None),  # a format here would hide the stars
         },
         placeholder="–",
         alt=spoken(table),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from engine.human import CANDIDATES, CENTRE, OWN
-from engine.human_curves import DEGRADATIONS, SMOOTHINGS
+from engine.human_curves import DEGRADATIONS, SMOOTHINGS, USUAL_SMOOTHING
 from engine.scores import SCORES
 from pages.widgets import session
 
@@ -47,7 +47,7 @@ class Looking:
     maps: tuple[str, ...] = (DENSITY, "contrastive-saliency", "gradcam", CENTRE)
     score: str = "nss"
     show: str = "scores"
-    smooth: float = 0.0
+    smooth: float = USUAL_SMOOTHING
     wide: float = 0.0
     kind: str = "blur"
     row: str = "contrastive-saliency"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from engine.fixation_files import read_csv
 from tests.browser.conftest import Visit
+from tests.server import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -22,33 +24,46 @@ Open = Callable[..., Visit]
 PLACES = ((0.3, 0.4), (0.55, 0.35), (0.45, 0.7))
 
 
-@pytest.fixture(scope="session")
-def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data set of two photos in the plain layout."""
-    return pair(tmp_path_factory.mktemp("data"))
-
-
-def pair(where: Path) -> Path:
-    """A data set of two photos, 30 fixations each, in the plain layout."""
-    folder = where / "pair"
-    folder.mkdir()
+def data_set(folder: Path, photos: int) -> None:
+    """A data set in the plain layout: small photos of noise, 30 fixations each."""
+    folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     rows = ["image,subject,x,y"]
-    for name in ("a.png", "b.png"):
+    for name in (f"{letter}.png" for letter in "abcdefghijkl"[:photos]):
         Image.fromarray(rng.integers(0, 255, (150, 200, 3), np.uint8)).save(folder / name)
         rows += [f"{name},p,{x:.1f},{y:.1f}" for x, y in rng.random((30, 2)) * (199, 149)]
     (folder / "fixations.csv").write_text("\n".join(rows))
-    return folder
+
+
+@contextmanager
+def app(where: Path, **environment: str) -> Iterator[str]:
+    """The app for the tests of one file: it ends with them, and its memory is free for the next file's.
+
+    It finds the data sets in `where` / "data", and none that were fetched before on this computer.
+    """
+    told = {"EXPECTANCY_DATA": str(where / "data"), "XDG_CACHE_HOME": str(where / "caches"), **environment}
+    server = Server(where / "log.txt", environment=told)
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def address(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the app with a data set of two photos; only where there is a browser."""
+    where = tmp_path_factory.mktemp("human")
+    data_set(where / "data" / "pair", 2)
+    with app(where) as url:
+        yield url
 
 
 @pytest.fixture
-def human(app_server: Callable[..., str], visit: Open, small_data: Path) -> Open:
+def human(address: str, visit: Open) -> Open:
     """Come to the page as people do, by the navigation: from any other address Streamlit asks in vain first."""
 
     def open_page(**how: object) -> Visit:
-        caches = small_data.parent.with_name("caches")  # no data set that was fetched before is met
-        environment = {"EXPECTANCY_DATA": str(small_data.parent), "XDG_CACHE_HOME": str(caches)}
-        seen = visit(app_server("app.py", environment), **how)
+        seen = visit(address, **how)
         seen.page.get_by_role("link", name="Human saliency").first.click()
         stage(seen.page).wait_for(timeout=120_000)
         panels(seen.page).nth(3).wait_for(timeout=120_000)

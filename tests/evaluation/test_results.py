@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DataError
-from engine.evaluation.results import order, read
+from engine.evaluation.results import at_best_layers, order, read
 from engine.evaluation.saliency import SCHEMA
 from engine.evaluation.saliency_work import Case
 from engine.evaluation.summary import as_json, summarise
@@ -64,3 +64,19 @@ def test_anything_else_is_a_sentence(wrong: bytes) -> None:
 def test_random_bytes_never_crash(data: bytes) -> None:
     with pytest.raises(DataError):
         read(data, "x")
+
+
+def test_each_map_is_read_at_the_layer_where_it_is_best_on_sound_photos() -> None:
+    def scores(nss: float) -> dict[str, float | None]:
+        return {score.id: 0.1 for score in SCORES} | {"nss": nss}
+
+    values = {("layer3", 0.0): 1.0, ("layer4", 0.0): 2.0, ("layer3", 15.0): 3.0, ("layer4", 15.0): 0.5}
+    cases = {Case("net", "gradcam", layer, 0.0, blur).key: scores(nss) for (layer, blur), nss in values.items()}
+    cases |= {Case("net", "gradcam", layer, 1.0).key: scores(nss) for layer, nss in (("layer3", 2.0), ("layer4", 1.0))}
+    cases[Case("", "centre-bias", "").key] = scores(0.5)
+    found = at_best_layers(summarise({"a.png": cases, "b.png": cases}), "nss")
+    assert [(row.case.layer, row.case.smooth, row.case.blur) for row in found] == [
+        ("layer4", 0.0, 0.0), ("layer4", 0.0, 15.0), ("layer3", 1.0, 0.0), ("", 0.0, 0.0),
+    ]  # fmt: skip
+    kl = at_best_layers(summarise({"a.png": cases}), "kl")
+    assert [row.case.layer for row in kl] == ["layer3", "layer3", "layer3", ""], "equal scores: the first"

@@ -4,6 +4,10 @@ import csv
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +198,25 @@ def test_resumed_and_parallel_runs_write_the_same_files(folder: Path, tmp_path: 
     main(arguments(folder, *out("resumed")))
     main([*arguments(folder, *out("parallel")), "--jobs", "2"])
     assert files("resumed") == files("straight") == files("parallel")
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_files(folder: Path, tmp_path: Path) -> None:
+    def words(name: str) -> list[str]:
+        return arguments(folder, "--json", str(tmp_path / f"{name}.json"), "--csv", str(tmp_path / f"{name}.csv"))
+
+    journal = tmp_path / "killed.json.journal.jsonl"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-m", "engine.cli", *words("killed")], env=environment) as process:
+        while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
+            time.sleep(0.01)
+        process.kill()  # no warning: as when the power fails
+    done = journal.read_bytes()
+    assert process.returncode == -signal.SIGKILL and not (tmp_path / "killed.json").exists()
+    main(words("killed"))
+    main(words("straight"))
+    assert journal.read_bytes().startswith(done[: done.rfind(b"\n") + 1]), "what was done is not done again"
+    for suffix in (".json", ".csv", ".json.journal.jsonl"):
+        assert (tmp_path / f"killed{suffix}").read_bytes() == (tmp_path / f"straight{suffix}").read_bytes()
 
 
 def test_ray_writes_the_same_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from engine.evaluation.published import PUBLISHED
 from engine.evaluation.saliency_work import OWN_MAP, Case
 from engine.evaluation.summary import as_json, summarise
 from engine.scores import SCORES
+from pages.widgets import benchmark_run
 from tests.evaluation.test_results import content
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "benchmark.py")
@@ -120,9 +121,9 @@ def test_drops_under_blur_stand_beside_the_value_with_their_interval() -> None:
     app.file_uploader(key="results_file").set_value(("blur.json", blurred(), "application/json")).run()
     assert not app.exception and not app.error
     drops = app.dataframe[1].value
-    assert list(drops.columns) == ["Map", "NSS at r = 0", "drop at r = 15", "drop at r = 50"]
+    assert list(drops.columns) == ["Map", "NSS at r = 0", "change at r = 15", "change at r = 50"]
     assert list(drops["Map"]) == ["Grad-CAM, layer4", "SalGAN"]
-    assert list(drops["drop at r = 50"]) == ["−50 % (−50 to −50)"] * 2 and drops["drop at r = 15"][1] == ""
+    assert list(drops["change at r = 50"]) == ["−50 % (−50 to −50)"] * 2 and drops["change at r = 15"][1] == ""
     assert set(app.dataframe[0].value["Map"]) == {"Grad-CAM, layer4", "SalGAN"}
     published = next(frame.value for frame in app.dataframe if "DeepGaze II" in set(frame.value["Map"])).set_index(
         "Map"
@@ -134,7 +135,33 @@ def test_drops_under_blur_stand_beside_the_value_with_their_interval() -> None:
     next(box for box in app.selectbox if box.label == "Photos blurred by").select(15.0).run()
     assert list(app.dataframe[0].value["Map"]) == ["Grad-CAM, layer4"]
     app.selectbox(key="score").select("kl").run()
-    assert not app.exception and app.dataframe[1].value["drop at r = 50"][0].startswith("−0.")
+    assert not app.exception and app.dataframe[1].value["change at r = 50"][0].startswith("−0.")
+
+
+def test_a_large_run_is_shown_by_smoothing_and_at_the_best_layers_first() -> None:
+    cases = {
+        Case("embedded", method, layer, smooth): nss
+        for smooth in (0.0, 0.75)
+        for method, layer, nss in (
+            ("gradcam", "layer3", 1.0),
+            ("gradcam", "layer4", 2.0),
+            ("contrastive-saliency:activation=no", "layer1", 3.0),
+            ("contrastive-saliency:later=True", "layer1", 4.0),
+        )
+    }
+    photo = {case.key: {score.id: nss for score in SCORES} for case, nss in cases.items()}
+    app = start()
+    told = content(rows=as_json(summarise({"a.png": photo, "b.png": photo})))
+    app.file_uploader(key="results_file").set_value(("large.json", told, "application/json")).run()
+    assert list(app.dataframe[0].value["Map"]) == [
+        "Contrastive saliency, mean with the later stages, layer1, smoothed 0.75°",
+        "Contrastive saliency, weigh by the activation: no, layer1, smoothed 0.75°",
+        "Grad-CAM, layer4, smoothed 0.75°",
+    ]
+    next(box for box in app.selectbox if box.label == "Maps smoothed by").select(0.0)
+    next(box for box in app.checkbox if box.label == "Every layer").check().run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["Map"])[2:] == ["Grad-CAM, layer4", "Grad-CAM, layer3"]
 
 
 def test_a_file_of_results_is_shown_and_a_wrong_one_told() -> None:
@@ -189,3 +216,40 @@ def test_a_run_can_be_stopped(folder: Path) -> None:
     app.run()
     assert not app.exception and not run.going and not app.error
     assert any("The same choice goes on from there" in block.value for block in app.info)
+
+
+def test_a_run_that_was_killed_is_told(folder: Path) -> None:
+    app = start()
+    press(app, "Start")
+    run = app.session_state["benchmark_run"]
+    run.process.kill()
+    run.process.wait(20)
+    app.run()
+    assert not app.exception and app.error[0].value.startswith("The run ended by itself at the start; was there enough")
+
+
+def test_a_run_goes_with_its_session() -> None:
+    desk = benchmark_run.Desk()
+    run = desk.start(["--data", "nothing"])
+    assert run.folder.is_dir()
+    desk.end()
+    assert not run.going and not run.folder.exists()
+    benchmark_run.Desk().end()  # a session that started nothing
+
+
+def test_a_folder_that_holds_no_data_set_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPECTANCY_DATA", f"{tmp_path}:{tmp_path / 'nothing'}")
+    empty, missing = (warning.value for warning in start().warning)
+    assert f"The folder {tmp_path.name}, with which the app was started, holds no known data set" in empty
+    assert "The folder nothing, with which the app was started, is not there" in missing
+
+
+def test_a_folder_can_be_typed_only_where_that_is_allowed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXPECTANCY_DATA")
+    assert not [box for box in start().text_input if box.key == "typed_folder"]
+    monkeypatch.setenv("EXPECTANCY_ALLOW_PATHS", "1")
+    app = start()
+    app.text_input(key="typed_folder").set_value(str(folder / "nothing")).run()
+    assert not app.exception and "There is no folder" in app.error[0].value
+    app.text_input(key="typed_folder").set_value(str(folder)).run()
+    assert not app.exception and not app.error and app.selectbox(key="run_data").options[0] == "plain"
