@@ -173,9 +173,15 @@ class Engine:
         principal = [layer.name for layer in trace.layers if layer.principal]
         return {layer: self.explain(trace, name, layer, fact, foil, **options) for layer in principal}
 
-    def surprisal(self, trace: Trace, layer: str | None = None, foils: Sequence[int] | None = None) -> Surprisal:
+    def surprisal(
+        self,
+        trace: Trace,
+        layer: str | None = None,
+        foils: Sequence[int] | None = None,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Surprisal:
         """How surprised the network would be by each answer, at `layer`; see `engine.surprisal`."""
-        return surprisal(trace, layer or deepest(trace.layers).name, foils)
+        return surprisal(trace, layer or deepest(trace.layers).name, foils, progress)
 
     def quality(
         self,

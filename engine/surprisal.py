@@ -4,7 +4,7 @@ The norm of the gradient of CE(z, Q) with respect to a layer's weights, one numb
 answer Q would be news to the network (Prabhushankar 2023, "Stochastic surprisal", arXiv 2302.05776).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,11 +30,17 @@ class Surprisal:
     parameter: str
 
 
-def surprisal(trace: Trace, layer: str, foils: Sequence[int] | None = None) -> Surprisal:
+def surprisal(
+    trace: Trace,
+    layer: str,
+    foils: Sequence[int] | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Surprisal:
     """||dCE(z, Q)/dW_k|| for each foil Q, with W_k the weight of the last convolution up to `layer`.
 
-    The gradient is linear in p − e_Q; each norm costs one VJP to the weight. Raises LayerError where no
-    convolution comes before the layer, QuestionError for a class that the network does not know.
+    The gradient is linear in p − e_Q; each norm costs one VJP to the weight. `progress` is told the share done, 0 to 1,
+    and may raise to stop. Raises LayerError where no convolution comes before the layer, QuestionError for a class
+    that the network does not know.
     """
     if foils is None:
         foils = [index for index, _, _ in trace.answer.top(MOST_FOILS)]
@@ -44,7 +50,10 @@ def surprisal(trace: Trace, layer: str, foils: Sequence[int] | None = None) -> S
         raise QuestionError(f"There is no class {strange[0]}: this network knows the classes 0 to {classes - 1}.")
     name = _parameter(trace, layer)
     asked = tuple(foils)
-    values = trace.remember(("surprisal", name, asked), lambda: _norms(trace, name, asked), lambda v: v.nbytes)
+    values = trace.remember(
+        ("surprisal", name, asked), lambda: _norms(trace, name, asked, progress), lambda v: v.nbytes
+    )
+    progress(1.0)
     return Surprisal(asked, values, name)
 
 
@@ -59,11 +68,14 @@ def _parameter(trace: Trace, layer: str) -> str:
     return f"{convolutions[-1]}.weight"
 
 
-def _norms(trace: Trace, parameter: str, foils: tuple[int, ...]) -> NDArray[np.float32]:
+def _norms(
+    trace: Trace, parameter: str, foils: tuple[int, ...], progress: Callable[[float], None]
+) -> NDArray[np.float32]:
     logits, weight = capture_parameter(trace.model.module, trace.inputs, parameter)
     probabilities = logits.detach().float().softmax(1)
     norms = []
-    for foil in foils:
+    for done, foil in enumerate(foils):
+        progress(done / len(foils))
         direction = probabilities.clone()
         direction[0, foil] -= 1
         (gradient,) = torch.autograd.grad(logits, weight, direction.to(logits), retain_graph=True)

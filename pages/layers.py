@@ -23,7 +23,6 @@ from pages.widgets.layers_scene import (
     choose_layer,
     choose_order,
     panel_photo,
-    telling,
     words,
 )
 from pages.widgets.layers_state import (
@@ -48,6 +47,7 @@ from pages.widgets.panels import options_of
 from pages.widgets.question_bar import fact_and_foil, known_layer, network
 from pages.widgets.session import Choice
 from pages.widgets.style import style
+from pages.widgets.work import begin
 
 
 def page() -> None:
@@ -111,10 +111,11 @@ def layers_view(asked: Asked) -> None:
     fixations = fixations_on(asked.photo)
     st.caption(sentence(fixations))
     columns = grid_columns(asked, foils)
-    prepare(
-        session.engine(), trace, [layer.name for layer in layers], [column for _, column in columns],
-        telling(f"Looking at {len(layers)} layers"),
-    )  # fmt: skip
+    names, asking = [layer.name for layer in layers], [column for _, column in columns]
+    tell = begin((LAYERS, *trace.key, *names, *asking), f"Looking at {len(layers)} layers")
+    if tell is None:
+        return
+    prepare(session.engine(), trace, names, asking, tell)
     layers_grid(
         panel_photo(asked.photo), layers, [head for head, _ in columns],
         [[cell(asked, layer, head, column, fixations) for head, column in columns] for layer in layers],
@@ -192,9 +193,10 @@ def foils_view(asked: Asked) -> None:
     )
     wanted = worth_showing(trace.answer, (*known_classes(chosen, trace), asked.foil))
     foils = [index for index in wanted if index != asked.fact] or [asked.foil]
-    found = contrasts(
-        session.engine(), trace, asked.layer, asked.fact, foils, telling(f"Asking about {len(foils)} foils")
-    )
+    tell = begin((FOILS, *trace.key, asked.layer, asked.fact, *foils), f"Asking about {len(foils)} foils")
+    if tell is None:
+        return
+    found = contrasts(session.engine(), trace, asked.layer, asked.fact, foils, tell)
     if sort_of(chosen) == DIFFERENCE:
         found = by_difference(found)
     cards = [over(asked, "contrast-mean"), over(asked, "contrast-variance"), *(card(asked, each) for each in found)]

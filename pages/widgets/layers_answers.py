@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from engine import Trace
 from engine.arithmetic import channel_sum, cotangent_rows
 from engine.errors import ExplorerError
 from engine.foils import worth_showing
-from engine.surprisal import Surprisal
 from pages.widgets import session
 from pages.widgets.layers_scene import Asked, choose_foil, choose_layer, choose_order, panel_photo, words
-from pages.widgets.layers_state import NEWS, known_classes, sort_of
+from pages.widgets.layers_state import NEWS, SURPRISAL, known_classes, sort_of
 from pages.widgets.layers_sum import layers_sum
 from pages.widgets.layers_surprisal import SurprisalBar, layers_surprisal
 from pages.widgets.map_panel import map_panel
+from pages.widgets.work import begin
 
 
 def surprisal_view(asked: Asked) -> None:
@@ -38,10 +39,14 @@ def _answers(asked: Asked) -> None:
     trace = asked.trace
     usual = worth_showing(trace.answer)
     further = [index for index in known_classes(asked.chosen, trace) if index not in usual]
+    tell = begin((SURPRISAL, *trace.key, asked.layer, *usual), f"Asking about {len(usual)} answers")
+    if tell is None:
+        return
+    ask = partial(session.engine().surprisal, trace, asked.layer)
     try:
-        with st.spinner("Asking about each answer …"):
-            found = [_surprisal(trace, asked.layer, usual), *(_surprisal(trace, asked.layer, (i,)) for i in further)]
+        found = [ask(usual, tell), *(ask((index,)) for index in further)]
     except ExplorerError as error:
+        tell(1.0)
         st.error(str(error), icon=":material/error:")
         return
     values = {index: float(value) for each in found for index, value in zip(each.foils, each.values, strict=True)}
@@ -55,10 +60,6 @@ def _answers(asked: Asked) -> None:
         "gradient of CE(z, Q). Click a bar to make it Q."
     )
     layers_surprisal(bars, asked.fact, asked.foil, key="surprisal", on_foil=lambda index: session.change(foil=index))
-
-
-def _surprisal(trace: Trace, layer: str, foils: tuple[int, ...]) -> Surprisal:
-    return session.engine().surprisal(trace, layer, foils)
 
 
 def _arithmetic(asked: Asked) -> None:

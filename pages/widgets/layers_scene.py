@@ -1,9 +1,7 @@
-"""What the three views of the page "Layers" share: what is asked, the words of the question, and the progress."""
+"""What the three views of the page "Layers" share: what is asked, and the words of the question."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -18,9 +16,6 @@ from pages.widgets.map_panel import Panel, PanelPhoto
 from pages.widgets.panels import panel
 from pages.widgets.question_bar import known_layer
 from pages.widgets.session import Choice
-
-PATIENCE = 0.4
-"""Seconds of work before its progress is shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +48,6 @@ class Asked:
 def panel_photo(photo: Photo) -> PanelPhoto:
     """The photo as the browser gets it."""
     return PanelPhoto.of(photo.pil(), photo.name or "your photo")
-
-
-def telling(words: str) -> Callable[[float], None]:
-    """Shows the share done of work that takes long; what is done at once is not mentioned."""
-    place, begun = st.empty(), time.monotonic()
-
-    def told(share: float) -> None:
-        if share >= 1:
-            place.empty()
-        elif time.monotonic() - begun > PATIENCE:
-            place.progress(share, f"{words}, {share:.0%}")
-
-    return told
 
 
 def words(text: str) -> None:

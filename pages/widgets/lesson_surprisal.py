@@ -7,6 +7,7 @@ from engine.arithmetic import cotangent_rows
 from engine.foils import worth_showing
 from pages.widgets import session
 from pages.widgets.layers_surprisal import SurprisalBar, layers_surprisal
+from pages.widgets.work import begin
 
 
 def draw_surprisal(trace: Trace, fact: int, foil: int, place: str) -> None:
@@ -15,8 +16,10 @@ def draw_surprisal(trace: Trace, fact: int, foil: int, place: str) -> None:
     foil = st.session_state.get(key, foil)
     foil = foil if foil < len(trace.answer.names) else trace.answer.runner_up
     shown = worth_showing(trace.answer, (fact, foil))
-    with st.spinner("Asking about each answer …"):
-        found = session.engine().surprisal(trace, foils=shown)
+    tell = begin((*trace.key, place, *shown), f"Asking about {len(shown)} answers")
+    if tell is None:
+        return
+    found = session.engine().surprisal(trace, None, shown, tell)
     answer = trace.answer
     bars = [
         SurprisalBar(index, answer.names[index], float(answer.probabilities[index]), float(value))

@@ -1,5 +1,6 @@
 """The travel from P to Q as a strip of pictures, with the two probabilities beside it."""
 
+from collections.abc import Callable
 from io import BytesIO
 
 import plotly.graph_objects as go
@@ -10,6 +11,7 @@ from engine import Trace
 from engine.images import encode_jpeg
 from engine.travel import USUAL_SMOOTHING, Pixels, Travel, difference, travel
 from pages.widgets.picture import picture
+from pages.widgets.work import Tell, going
 
 SMOOTHINGS = {0.0: "pixel by pixel", USUAL_SMOOTHING: "smoothed", 4.0: "smoothed more"}
 _P, _Q = "#0b8a92", "#c8501e"
@@ -34,18 +36,21 @@ def draw_travel(trace: Trace, foil: int, place: str) -> None:
         if st.button("Set off", type="primary", icon=":material/directions_walk:"):
             travelled.add(key)
     if key in travelled and goal is not None and smoothing is not None:
-        _show(trace, _walk(trace, goal, smoothing), place)
+        _show(trace, _walk(trace, goal, smoothing, lambda: travelled.discard(key)), place)
 
 
-def _walk(trace: Trace, goal: int, smoothing: float) -> Travel:
-    """The travel, told step by step; any click on the page stops it."""
-    bar = st.empty()
+def _walk(trace: Trace, goal: int, smoothing: float, on_stop: Callable[[], None]) -> Travel:
+    """The travel, told step by step."""
+    room = st.empty()
+    shown: list[Tell] = []
 
     def told(step: int, fact: float, foil: float) -> None:
-        bar.progress(min(1.0, foil / max(fact + foil, 1e-9) * 2), f"Step {step}: p(P) {fact:.2f}, p(Q) {foil:.2f}")
+        if not shown:  # a travel that was made before is there at once
+            shown.append(going(room, "Setting off", on_stop))
+        shown[0](foil / max(fact + foil, 1e-9) * 2, f"Step {step}: p(P) {fact:.2f}, p(Q) {foil:.2f}")
 
     found = travel(trace, goal, smoothing, progress=told)
-    bar.empty()
+    room.empty()
     return found
 
 

@@ -8,6 +8,7 @@ from engine.models import catalogue
 from engine.models.catalogue import EMBEDDED
 from pages.widgets import session
 from pages.widgets.session import Choice
+from pages.widgets.work import going
 
 EACH_METHODS_OWN = ""
 
@@ -97,15 +98,12 @@ def _offer(name: str, megabytes: float) -> None:
                       help="Untrained: its answers mean nothing, but every map can be tried.")  # fmt: skip
             st.button("Back to the embedded network", on_click=lambda: session.change(model=EMBEDDED))
         if fetch:
-            bar = st.progress(0.0, f"Downloading {catalogue.title(name)} …")
-
-            def told(done: int, total: int) -> None:
-                bar.progress(min(1.0, done / max(total, 1)))
-
+            place = st.empty()
+            tell = going(place, f"Downloading {catalogue.title(name)}")
             try:
-                session.engine().load(name, "default", told)
+                session.engine().load(name, "default", lambda done, total: tell(done / total if total else 0))
             except WeightsError as error:
-                bar.empty()
+                place.empty()
                 st.error(str(error), icon=":material/error:")
             else:
                 st.rerun()

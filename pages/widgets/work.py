@@ -1,0 +1,66 @@
+"""Long work on a page: how far it is, and a button that ends it.
+
+Streamlit ends a run of a page, for a button that was pressed, where that run next draws something: work that tells its
+progress several times a second is ended within a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+PATIENCE = 0.4
+"""Seconds of work before its progress is shown."""
+OFTEN = 0.1
+"""Seconds between two tellings that are passed on to the browser."""
+_STOPPED = "work_stopped"  # in the session: the key of the work that a person ended
+
+
+class Tell(Protocol):
+    """What long work calls."""
+
+    def __call__(self, share: float, said: str = "") -> None:
+        """Take the share done, 0 to 1, and what is to be said instead of it."""
+
+
+def going(place: DeltaGenerator, words: str, on_stop: Callable[[], None] = lambda: None) -> Tell:
+    """Draw a bar and a stop button at `place`."""
+    with place.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, words)
+        st.button("Stop", icon=":material/stop:", key=f"stop-{words}", on_click=on_stop)
+
+    told = [0.0]
+
+    def tell(share: float, said: str = "") -> None:
+        if time.monotonic() - told[0] >= OFTEN:
+            told[0] = time.monotonic()
+            bar.progress(min(1.0, share), said or f"{words}, {share:.0%}")
+
+    return tell
+
+
+def begin(key: Hashable, words: str) -> Tell | None:
+    """Draw the progress of the work `key` as soon as it takes long; None where a person stopped it, and may go on."""
+    place = st.empty()
+    if st.session_state.get(_STOPPED) == key:
+        with place.container(horizontal=True, vertical_alignment="center"):
+            st.markdown("Stopped.")
+            st.button("Go on", key=f"on-{words}", on_click=lambda: st.session_state.pop(_STOPPED))
+        return None
+    shown: list[Tell] = []
+    begun = time.monotonic()
+
+    def tell(share: float, said: str = "") -> None:
+        if share >= 1:
+            place.empty()
+            return
+        if not shown and time.monotonic() - begun > PATIENCE:
+            shown.append(going(place, words, lambda: st.session_state.update({_STOPPED: key})))
+        if shown:
+            shown[0](share, said)
+
+    return tell
