@@ -76,3 +76,20 @@ def test_what_cannot_be_asked_is_told(shared: Engine, small_trace: Trace, photo:
     trace = shared.trace(shared.wrap(pooled, size=64), photo)
     with pytest.raises(LayerError, match="No convolution"):
         shared.surprisal(trace, "0")
+
+
+def test_progress_grows_to_one_and_may_stop_the_work(photo: Image.Image) -> None:
+    engine = Engine(device="cpu")
+    trace = engine.trace(engine.wrap(seeded(small), size=64), photo)
+    before = engine.cache_bytes
+    told: list[float] = []
+
+    def stop(share: float) -> None:
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.surprisal(trace, progress=stop)
+    assert engine.cache_bytes == before, "what was stopped is not kept"
+    engine.surprisal(trace, progress=told.append)
+    assert told == sorted(told) and told[0] == 0 and told[-1] == 1 and len(told) == 8
