@@ -10,6 +10,7 @@ from engine.errors import ExplorerError
 from engine.export import pass_facts
 from engine.images import Photo
 from pages.widgets import session
+from pages.widgets.about import about
 from pages.widgets.class_bars import class_bars
 from pages.widgets.desk import corner, desk
 from pages.widgets.image_picker import image_picker
@@ -62,7 +63,7 @@ def explore(choice: Choice, photo: Photo, trace: Trace) -> Shown:
         )  # fmt: skip
         strip(choice, photo, trace, fact)
         options(choice)
-    about(trace)
+    about(trace.model)
     return Shown(
         heading(trace, fact, foil), photo, panel_photo(photo), tuple(panels), settings(choice, photo, trace),
         pass_facts(trace),
@@ -162,13 +163,6 @@ def options(choice: Choice) -> None:
                             options=changed_options(session.current(), asked, {option.name: st.session_state[key]})
                         ),
                     )  # fmt: skip
-
-
-def about(trace: Trace) -> None:
-    """Where the weights come from."""
-    model = trace.model
-    training = (model.training or "not known").rstrip(".")
-    st.caption(f"{model.title}: {model.weights}. Training data: {training}.")
 
 
 style()

@@ -11,6 +11,7 @@ from engine.images import Photo
 from engine.layer_grid import Column, every_layer, prepare, stages
 from engine.layers import Layer
 from pages.widgets import layers_state, session
+from pages.widgets.about import about
 from pages.widgets.desk import corner, desk
 from pages.widgets.image_picker import image_picker
 from pages.widgets.layers_answers import surprisal_view
@@ -73,8 +74,7 @@ def explore(choice: Choice, photo: Photo, trace: Trace) -> None:
     chosen = layers_state.current(trace.model.key)
     asked = Asked(choice, chosen, photo, trace, *fact_and_foil(choice, trace))
     {LAYERS: layers_view, FOILS: foils_view, SURPRISAL: surprisal_view}[chosen.view](asked)
-    training = (trace.model.training or "not known").rstrip(".")
-    st.caption(f"{trace.model.title}: {trace.model.weights}. Training data: {training}.")
+    about(trace.model)
 
 
 # --- all layers ---------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def layers_view(asked: Asked) -> None:
         words(", rather than")
         st.multiselect(
             "Foils Q", range(len(trace.answer.names)), format_func=asked.name, label_visibility="collapsed",
-            max_selections=MOST_FOILS, width=620, **state.bound("foils", list(foils), "foils", tuple),
+            max_selections=MOST_FOILS, width=700, wrap=True, **state.bound("foils", list(foils), "foils", tuple),
         )  # fmt: skip
         words("?")
     with st.container(horizontal=True, vertical_alignment="bottom", key="grid_options"):
@@ -105,7 +105,7 @@ def layers_view(asked: Asked) -> None:
         )  # fmt: skip
         st.multiselect(
             "Further columns", BESIDE, format_func=lambda name: method(name).title, width=420,
-            placeholder="Other methods", **state.bound("beside", list(chosen.beside), "beside", tuple),
+            placeholder="Other methods", wrap=True, **state.bound("beside", list(chosen.beside), "beside", tuple),
         )  # fmt: skip
     layers = finer if chosen.rows == EVERY else stages(trace)
     fixations = fixations_on(asked.photo)

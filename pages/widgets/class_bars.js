@@ -3,13 +3,6 @@
 const FOUND_MOST = 8;
 const PATIENCE = 3000;  // ms that a choice stays marked while older answers still come in
 
-// 0.614 -> "61 %", 0.0123 -> "1.2 %", 0.00004 -> "< 0.01 %"
-function percent(p) {
-  if (p === null || !Number.isFinite(p)) return "\u2026";
-  const x = 100 * p;
-  return x === 0 ? "0 %" : x < 0.01 ? "< 0.01 %" : `${x >= 10 ? x.toFixed(0) : Number(x.toPrecision(2))} %`;
-}
-
 class Bars {
   constructor(root, style) {
     this.root = root;

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pages.widgets.frontend import Blob, Parcel, Widget, pack
 
-_widget = Widget("class_bars", scripts=("class_bars.js",), styles=("class_bars.css",))
+_widget = Widget("class_bars", scripts=("percent.js", "class_bars.js"), styles=("class_bars.css",))
 
 
 @lru_cache(maxsize=16)

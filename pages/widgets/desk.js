@@ -21,7 +21,7 @@ class Desk {
     this.start = button("present", "Present", () => look({present: "on"}));
     this.keys = button("help", "Keys", () => this.help());
     this.leave = button("close", "Leave", () => look({present: "off"}));
-    this.list = make("dl");
+    this.list = make("div", {class: "keys"});
     this.dialog = make("dialog", {"aria-labelledby": "title"},
       make("h2", {id: "title"}, "Presenter mode"), this.list,
       make("button", {type: "button", onclick: () => this.dialog.close()}, "Close"));
@@ -79,9 +79,9 @@ class Desk {
   }
 
   help() {
+    const list = (keys) => make("dl", {}, ...keys.flatMap(([key, words]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, words)]));
     const numbers = this.methods.slice(0, 9).map(([, title], i) => [String(i + 1), title]);
-    this.list.replaceChildren(...[...HELP, ...numbers].flatMap(([key, words]) =>
-      [make("dt", {}, make("kbd", {}, key)), make("dd", {}, words)]));
+    this.list.replaceChildren(list(HELP), ...(numbers.length ? [make("p", {}, "In the panel with the focus, else in the first:"), list(numbers)] : []));
     this.dialog.showModal();
   }
 

@@ -56,9 +56,13 @@ class Strip {
       button.setAttribute("aria-checked", String(chosen));
       button.setAttribute("aria-label", `${name}, maps of ${h} by ${w}`);
       button.tabIndex = chosen ? 0 : -1;
-      const [, label, size] = button.children;
+      const [, label, size, none] = button.children;
+      const nothing = this.nothing(i);
+      button.classList.toggle("nothing", nothing);
+      if (nothing) button.setAttribute("aria-label", `${name}, maps of ${h} by ${w}, no positive evidence`);
       say(label, name);
       say(size, `${h} \u00d7 ${w}`);
+      say(none, nothing ? "none positive" : "");
     });
     const chosen = this.element.querySelector("[aria-checked=true]");
     if (!chosen) { if (this.element.lastChild) this.element.lastChild.tabIndex = 0; return; }
@@ -71,8 +75,14 @@ class Strip {
 
   thumbnail() {
     const button = make("button", {type: "button", role: "radio", onclick: () => this.choose(button.layer)},
-      make("canvas", {"aria-hidden": "true", width: "72", height: "72"}), make("span", {class: "label"}), make("span", {class: "size"}));
+      make("canvas", {"aria-hidden": "true", width: "72", height: "72"}), make("span", {class: "label"}), make("span", {class: "size"}), make("span", {class: "size"}));
     return button;
+  }
+
+  // Whether a layer's map has no positive evidence: its picture is empty, and that is said.
+  nothing(i) {
+    const {grid} = this.layers[i];
+    return Boolean(grid) && !(survey(grid).highest.value > 0);
   }
 
   draw() {

@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from engine import Trace
 from engine.arithmetic import channel_sum, cotangent_rows
 from engine.errors import ExplorerError
 from engine.foils import worth_showing
@@ -74,7 +75,7 @@ def _arithmetic(asked: Asked) -> None:
     with first:
         st.markdown("**1. At the answers: p − e_Q**")
         st.caption("What the network says, less what Q would demand: the gradient of the loss CE(z, Q) at the logits.")
-        _table(asked)
+        cotangent_table(asked.trace, asked.fact, asked.foil)
     with second:
         st.markdown(f"**2. Through the channels of {asked.layer}**")
         st.caption(
@@ -87,21 +88,17 @@ def _arithmetic(asked: Asked) -> None:
     map_panel(panel_photo(asked.photo), [shown], key="sum_map", can_add=False)
 
 
-def _table(asked: Asked) -> None:
-    rows = cotangent_rows(asked.trace.answer, asked.foil)
-    marks: dict[int | None, str] = {asked.fact: "P: ", asked.foil: "Q: "}
-    names = [row.name if row.index is not None else f"{row.classes} others together" for row in rows]
+def cotangent_table(trace: Trace, fact: int, foil: int) -> None:
+    """Draw p, e_Q and their difference for the likeliest answers."""
+    rows = cotangent_rows(trace.answer, foil)
+    marks: dict[int | None, str] = {fact: "P: ", foil: "Q: "}
     st.dataframe(
         {
-            "answer": [f"{marks.get(row.index, '')}{name}" for row, name in zip(rows, names, strict=True)],
-            "p": [row.probability for row in rows],
-            "e_Q": [row.expected for row in rows],
-            "p − e_Q": [row.difference for row in rows],
+            "answer": [f"{marks.get(row.index, '')}{row.name or f'{row.classes} others together'}" for row in rows],
+            "p": [f"{row.probability:.4f}" for row in rows],
+            "e_Q": [f"{row.expected:.0f}" for row in rows],
+            "p − e_Q": [f"{row.difference:+.4f}".replace("-", "−") for row in rows],
         },
         hide_index=True,
-        column_config={
-            "p": st.column_config.NumberColumn(format="%.4f"),
-            "e_Q": st.column_config.NumberColumn(format="%d"),
-            "p − e_Q": st.column_config.NumberColumn(format="%+.4f"),
-        },
+        column_config={name: st.column_config.TextColumn(alignment="right") for name in ("p", "e_Q", "p − e_Q")},
     )

@@ -68,6 +68,7 @@ class Thumb {
     const context = this.canvas.getContext("2d");
     context.clearRect(0, 0, width, height);
     this.element.classList.toggle("empty", !cell.grid);
+    this.element.classList.toggle("nothing", Boolean(cell.grid) && !(endOf(cell) > 0));
     if (!cell.grid) return;
     const image = context.createImageData(width, height);
     const style = {view: {x: 0, y: 0, share: 1}, extent: cell.panel.extent, smooth: views.now.look === "smooth",

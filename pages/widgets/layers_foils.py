@@ -14,7 +14,7 @@ from pages.widgets.layers_cells import SCRIPTS, STYLES, panel_library
 from pages.widgets.map_panel import Panel, PanelPhoto, describe_panel, describe_photo
 
 _widget = Widget(
-    "layers_foils", scripts=(*SCRIPTS, "layers_percent.js", "layers_foils.js"), styles=(*STYLES, "layers_foils.css")
+    "layers_foils", scripts=(*SCRIPTS, "percent.js", "layers_foils.js"), styles=(*STYLES, "layers_foils.css")
 )
 
 

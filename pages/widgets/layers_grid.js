@@ -23,6 +23,9 @@ function writeOpened(text) {
   history.replaceState(history.state, "", `${location.pathname}${location.search}#${fragment}`);
 }
 
+// A module's path may be broken before each of its dots.
+const breakable = (name) => name.split(".").flatMap((part, i) => (i ? [make("wbr"), `.${part}`] : [part]));
+
 class LayersGrid extends Cells {
   build() {
     this.wanted = shelf.layersCell ?? openedAtFirst();
@@ -81,7 +84,7 @@ class LayersGrid extends Cells {
     }));
     this.sides = this.rows.map(() => ({share: make("td", {class: "number"}), nss: make("td", {class: "number"})}));
     this.lines = this.rows.map(({name, grid, stride, channels}, row) => make("tr", {},
-      make("th", {scope: "row"}, make("span", {class: "name"}, name),
+      make("th", {scope: "row"}, make("span", {class: "name"}, ...breakable(name)),
         make("span", {class: "about"}, grid), make("span", {class: "about"}, `stride ${stride}, ${channels} ch.`)),
       this.sides[row].share, ...(this.scored ? [this.sides[row].nss] : []),
       ...this.thumbs[row].map((thumb) => make("td", {}, thumb.element))));
@@ -188,7 +191,7 @@ class LayersGrid extends Cells {
 
   measure({share, nss}, cell) {
     share.style.setProperty("--share", cell.share ?? 0);
-    say(share, cell.share === null ? "\u2013" : `${Math.round(100 * cell.share)} %`);
+    say(share, cell.share === null ? "\u2013" : `${Math.round(100 * cell.share)}%`);
     share.classList.toggle("bar", cell.share !== null);
     say(nss, cell.nss === null ? "\u2013" : cell.nss.toFixed(2).replace("-", "\u2212"));
   }

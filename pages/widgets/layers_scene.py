@@ -89,6 +89,6 @@ def choose_order(asked: Asked) -> None:
     )
     st.multiselect(
         "Also show", range(len(asked.trace.answer.names)), format_func=asked.name, max_selections=MOST_FOUND,
-        placeholder="Find any class", width=420,
+        placeholder="Find any class", width=420, wrap=True,
         **state.bound("also", list(known_classes(asked.chosen, asked.trace)), "also", tuple),
     )  # fmt: skip

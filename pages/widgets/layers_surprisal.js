@@ -48,7 +48,7 @@ class Surprisal {
       say(mark, `${isFact ? "P" : ""}${isFoil ? "Q" : ""}`);
       say(label, name);
       say(chance, percent(p));
-      say(size, number(value));
+      say(size, value >= 0.001 && value < 1000 ? value.toPrecision(3) : number(value));  // a column of one look
     });
   }
 

@@ -10,7 +10,7 @@ from pages.widgets.frontend import Widget, pack
 
 _widget = Widget(
     "layers_surprisal",
-    scripts=("layers_percent.js", "layers_surprisal.js"),
+    scripts=("percent.js", "layers_surprisal.js"),
     styles=("layers_cells.css", "layers_surprisal.css"),
 )
 

@@ -92,10 +92,11 @@ def _panels(step: Step) -> None:
         _row(photo, made, step)
         return
     seen = scene(step)
-    _asked(seen)
     if step.page == "human_saliency":
+        _said(seen)
         _row(seen.photo, _looked(step, seen), step)
         return
+    _asked(seen)
     made = [
         panel(place, method_at(place), seen.choice, seen.trace, seen.photo, seen.fact, seen.foil)
         for place in seen.choice.panels[:MAX_PANELS]

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from engine import Trace
-from engine.arithmetic import cotangent_rows
 from engine.foils import worth_showing
 from pages.widgets import session
+from pages.widgets.layers_answers import cotangent_table
 from pages.widgets.layers_surprisal import SurprisalBar, layers_surprisal
 from pages.widgets.work import begin
 
@@ -34,20 +34,4 @@ def draw_surprisal(trace: Trace, fact: int, foil: int, place: str) -> None:
         )
     with numbers:
         st.markdown("**The gradient at the logits**, for this Q")
-        _table(trace, fact, foil)
-
-
-def _table(trace: Trace, fact: int, foil: int) -> None:
-    """p, e_Q and their difference for the likeliest answers."""
-    rows = cotangent_rows(trace.answer, foil)
-    marks: dict[int | None, str] = {fact: "P: ", foil: "Q: "}
-    st.dataframe(
-        {
-            "answer": [f"{marks.get(row.index, '')}{row.name or f'{row.classes} others together'}" for row in rows],
-            "p": [f"{row.probability:.4f}" for row in rows],
-            "e_Q": [f"{row.expected:.0f}" for row in rows],
-            "p − e_Q": [f"{row.difference:+.4f}".replace("-", "−") for row in rows],
-        },
-        hide_index=True,
-        column_config={name: st.column_config.TextColumn(alignment="right") for name in ("p", "e_Q", "p − e_Q")},
-    )
+        cotangent_table(trace, fact, foil)

@@ -48,7 +48,7 @@ class Tools {
     const range = (name, label, max) => {
       const input = make("input", {type: "range", min: "0", max, step: "1", oninput: () => look({[name]: Number(input.value)})});
       const value = make("output");
-      const show = () => { input.value = views.now[name]; say(value, `${views.now[name]} %`); };
+      const show = () => { input.value = views.now[name]; say(value, `${views.now[name]}%`); };
       return {show, element: make("label", {class: "range"}, make("span", {}, label), input, value)};
     };
     const choice = (name, label, titles) => {

@@ -123,7 +123,7 @@ def test_the_slider_travels_without_a_message(layers: Open) -> None:
 def test_the_statistics_are_those_of_the_open_column(layers: Open) -> None:
     page = layers().page
     shares = page.locator("td.number").all_inner_texts()
-    assert len(shares) == 5 and all(re.fullmatch(r"\d+ %", share) for share in shares)
+    assert len(shares) == 5 and all(re.fullmatch(r"\d+%", share) for share in shares)
     assert page.locator("thead .number").inner_text().split("\n") == ["Positive", "of contrast"]
     thumbs(page).first.click()
     assert page.locator("thead .number").inner_text().endswith("of grad-cam")
