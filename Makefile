@@ -37,10 +37,8 @@ SECONDS ?= 60
 fuzz: $(VENV)/fuzz.stamp  ## coverage-guided fuzzing of every reader of files, so many seconds each
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
-screenshots: $(VENV)/test.stamp  ## the README's pictures, taken from the running app by its tests
-	$(BIN)/python -m pytest tests/browser -k screenshots
-	mkdir -p assets/screenshots
-	cp build/screenshots/compare-1440-light.png build/screenshots/compare-1440-dark.png assets/screenshots/
+screenshots: $(VENV)/test.stamp  ## the README's pictures and its tour, taken from the running app
+	$(BIN)/python -m tests.browser.tour assets/screenshots
 
 locked: | $(BIN)/python  ## install exactly what the image has, checked by hashes
 	$(BIN)/python -m pip install --no-cache-dir --require-hashes --only-binary :all: --requirement .ci/requirements.lock
