@@ -4,12 +4,15 @@ import engine  # noqa: F401  (first of all: it sets how torch's threads wait)
 
 import streamlit as st  # isort: skip
 
+from pages.widgets.comeback import come_back
 from pages.widgets.privacy import privacy
 
 st.set_page_config(page_title="Expectancy Explorer", page_icon="🔎", layout="wide")
 st.navigation(
     [
-        st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
+        # Its path is never seen. Were it its file's name, a server's first visitors would be sent to /compare, which is
+        # no page: before this script has run once, Streamlit takes the folder pages for the navigation.
+        st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True, url_path="start"),
         st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
         st.Page("pages/human_saliency.py", title="Human saliency", icon=":material/visibility:"),
         st.Page("pages/image_quality.py", title="Image quality", icon=":material/photo_filter:"),
@@ -19,3 +22,4 @@ st.navigation(
     position="top",
 ).run()
 privacy()
+come_back()
