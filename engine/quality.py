@@ -13,6 +13,9 @@ score head is linear in the mean activation; M_p therefore adds up: with the cen
 ``s_p = c + mean(M_p)``, and a cell's M is by how much that place is better or worse than c. The centre is the
 picture's own score. (Uncentred maps depend on the head's bias and may be of one sign, which leaves questions empty.)
 
+The network without a reference sees patches of the whole photo before it judges any: they set its linear heads, which
+are then the same for all patches of that photo (:func:`for_photo`), so that all of this holds for it too.
+
 Maps of overlapping patches are blended with a smooth (squared sine) window onto one grid. Blending is linear, so
 the signed map of any Q is ``intercept - Q slope``, from two fields: a browser can do that. The ReLU is taken after
 blending (:func:`patch_maps` gives the maps of single patches, where it comes first). Where the map of Q is

@@ -278,7 +278,7 @@ def test_damaged_weights_are_refused(kind: Kind, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_embedded_scores_fall_with_damage(kind: Kind) -> None:
-    photo = np.ascontiguousarray(skimage.data.astronaut()[:256, 100:356])
+    photo = np.ascontiguousarray(skimage.data.chelsea()[20:276, 100:356])
     network = embedded(kind)
 
     def score(pixels: np.ndarray) -> float:
@@ -288,9 +288,7 @@ def test_embedded_scores_fall_with_damage(kind: Kind) -> None:
     assert score(photo) > min(network.card["measured"]["pristine"].values()) - 0.05
     for damage, values in ((jpeg, (60, 20, 5)), (blur, (1, 2, 5)), (noise, (8, 20, 50))):
         scores = [score(photo), *(score(damage(photo, value)) for value in values)]
-        assert all(scores[0] > worse for worse in scores[1:]), (damage.__name__, scores)
-        if kind == "full-reference":  # without a reference not every kind of damage falls level by level: see its card
-            assert all(a > b for a, b in itertools.pairwise(scores)), (damage.__name__, scores)
+        assert all(a > b for a, b in itertools.pairwise(scores)), (damage.__name__, scores)
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

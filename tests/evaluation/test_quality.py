@@ -213,10 +213,12 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def small_networks(folder: Path) -> Path:
-    """Both networks, of random weights and few channels."""
+    """Both networks, of random weights and few channels; their scores lie between 0 and 1, where none is cut off."""
     torch.manual_seed(0)
     for kind in KINDS:
-        export(PatchQualityNetwork(kind, (4, 4, 4)), folder, [], {})
+        network = PatchQualityNetwork(kind, (4, 4, 4))
+        torch.nn.init.constant_(network.score.bias, 0.5)
+        export(network, folder, [], {})
     return folder
 
 
