@@ -110,7 +110,7 @@ def asked() -> tuple[Path, list[str]]:
             format_func=lambda name: name if name in here else f"{known[name].title} (to be fetched)",
         )  # fmt: skip
         limit = st.number_input("Photos at most", 1, 100_000, 20, width=150)
-        maps = st.multiselect("Maps", list(TITLES), USUAL, format_func=TITLES.__getitem__, width=560)
+        maps = st.multiselect("Maps", list(TITLES), USUAL, format_func=TITLES.__getitem__, width=620)
         blurs = st.multiselect("Blur the photos by", RADII, format_func=lambda radius: f"{radius} px", width=220)
         with st.popover("More", icon=":material/tune:"):
             more = further()

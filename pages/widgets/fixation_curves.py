@@ -199,11 +199,11 @@ def _effects(found: Sequence[Effect], _: bool) -> None:
         columns=["Option", "Choice", *(score.title for score in SCORES)],
     )
     columns = {
-        "Option": st.column_config.TextColumn(width=190),
-        "Choice": st.column_config.TextColumn(width=230),
+        "Option": st.column_config.TextColumn(width=165),
+        "Choice": st.column_config.TextColumn(width=200),
         **score_columns(),
     }
-    st.dataframe(frame, hide_index=True, column_config=columns, height="content")
+    st.dataframe(frame, hide_index=True, column_config=columns, height="content", placeholder="–")
     st.caption(f"“More”, above, sets them. {ONE_PHOTO}")
 
 
@@ -216,10 +216,11 @@ def _robustness(levels: Sequence[Level], damage: Degradation, row: str, whole: b
 
 
 def _small_multiples(levels: Sequence[Level], rows: Sequence[str], damage: Degradation) -> None:
+    known = [score for score in SCORES if any(levels[0].scores[row][score.id] is not None for row in rows)]
     across = 4
-    titles = [score.title + ("" if score.higher_is_better else " (lower is better)") for score in SCORES]
-    figure = make_subplots(-(-len(SCORES) // across), across, subplot_titles=titles, vertical_spacing=0.25)
-    for at, score in enumerate(SCORES):
+    titles = [score.title + ("" if score.higher_is_better else " (lower is better)") for score in known]
+    figure = make_subplots(-(-len(known) // across), across, subplot_titles=titles, vertical_spacing=0.25)
+    for at, score in enumerate(known):
         for row in rows:
             line = [(f"{level.amount:g}", level.scores[row][score.id]) for level in levels]
             figure.add_trace(_trace(row, line, at == 0), at // across + 1, at % across + 1)

@@ -58,7 +58,7 @@ def draw_sanity(study: Study, photo: PanelPhoto, looking: Looking) -> None:
         scores = {title: one.scores(candidate.id) for title, one in studies.items()}
         frame = pd.DataFrame([[found[s.id] for s in SCORES] for found in scores.values()], list(scores), dtype=float)
         frame.columns = pd.Index([score.title for score in SCORES])
-        st.dataframe(frame, height="content", column_config=score_columns())
+        st.dataframe(frame, height="content", column_config=score_columns(), placeholder="–")
     st.caption(
         "Contrastive saliency and feed-forward features read trained features, and hardly ask the classifier: with a "
         "random one they change little, by their construction. With everything random, what is left tells of the "

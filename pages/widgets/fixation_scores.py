@@ -108,5 +108,8 @@ def score_bars(table: Mapping[str, Scores], asked: Score) -> None:
         height=60 + 34 * len(order), margin={"l": 0, "r": 10, "t": 22, "b": 0}, xaxis_title=asked.title,
         bargap=0.25, showlegend=False,
     )  # fmt: skip
+    low, high = min(0.0, *known.values()), max(0.0, *known.values())
+    room = (high - low) / 8  # for the number of a short bar, which stands beside it
+    figure.update_xaxes(range=[low - room if low < 0 else 0, high + room])
     said = ", ".join(f"{title_of(row)} {known[row]:.2f}" for row in reversed(order))
     st.plotly_chart(figure, key="score_bars", config={"displayModeBar": False}, alt=f"{asked.title}: {said}.")
