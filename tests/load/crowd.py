@@ -119,8 +119,10 @@ class Visitor:
         buffer = io.BytesIO()
         Image.fromarray(noise).resize((640, 480)).save(buffer, "JPEG")
         await self.page.get_by_role("button", name="Your photo").click(timeout=LIMIT * 1000)
-        file: Any = {"name": "noise.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()}
+        name = f"noise{self.chance.randrange(10**6)}.jpg"
+        file: Any = {"name": name, "mimeType": "image/jpeg", "buffer": buffer.getvalue()}
         await self.page.locator("input[type=file]").first.set_input_files(file)
+        await self.page.get_by_test_id("stMain").get_by_text(name).first.wait_for(timeout=LIMIT * 1000)
         await self.page.keyboard.press("Escape")
         return True
 
