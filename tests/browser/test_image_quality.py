@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from pages.widgets.image_picker import SAMPLES
 from tests.browser.conftest import Visit
 from tests.browser.test_map_panel import next_frame, number, pixels, slide
 
@@ -163,6 +164,8 @@ def patch_in(page: Page, place: int) -> np.ndarray:
 
 
 def test_the_patch_under_the_crosshair_is_enlarged_beside_its_reference(quality: Open) -> None:
+    x0, y0, x1, y1 = SAMPLES["coffee"][2]
+    photo = data.coffee()[y0:y1, x0:x1]
     seen = quality("?stride=16&steps=jpeg:5:520-480-880-880")
     page = seen.page
     assert not card(page).is_visible()
@@ -179,8 +182,9 @@ def test_the_patch_under_the_crosshair_is_enlarged_beside_its_reference(quality:
     assert found is not None
     left, right, top, bottom = (int(number) for number in found.groups()[1:])
     assert (right - left, bottom - top) == (31, 31) and left % 16 == top % 16 == 0
-    assert left <= 0.7 * 600 <= right and top <= 0.7 * 400 <= bottom
-    np.testing.assert_array_equal(patch_in(page, 1), data.coffee()[top : top + 32, left : left + 32])
+    height, width = photo.shape[:2]
+    assert left <= 0.7 * width <= right and top <= 0.7 * height <= bottom
+    np.testing.assert_array_equal(patch_in(page, 1), photo[top : top + 32, left : left + 32])
     assert (patch_in(page, 0) != patch_in(page, 1)).mean() > 0.5
     assert len(seen.sent) == sent, "without a round trip"
     page.mouse.move(2, 2)
