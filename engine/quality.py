@@ -158,7 +158,7 @@ class QualityResult:
         """The honest label: at what size, and how finely, the picture was judged."""
         width, height = self.size
         count = len(self.patches.scores)
-        return f"judged at {width} x {height} pixels, {count} patches of {PATCH} x {PATCH}, one every {self.stride}"
+        return f"judged at {width} × {height} pixels, {count:,} patches of {PATCH} × {PATCH}, one every {self.stride}"
 
 
 def load(kind: Kind, device: torch.device | str | None = None, folder: Path = ASSETS) -> QualityNetwork:

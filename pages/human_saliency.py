@@ -13,6 +13,7 @@ from engine.images import Photo
 from engine.map_files import read_map
 from engine.scores import SCORES, Score
 from pages.widgets import fixation_data, fixation_places, fixation_state, session
+from pages.widgets.about import about
 from pages.widgets.desk import corner, desk
 from pages.widgets.fixation_curves import draw_layers, draw_options, draw_robustness, draw_smoothing
 from pages.widgets.fixation_panels import fixation_panels
@@ -85,9 +86,7 @@ def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> Sho
         below(choice, looking, shown, study, table, photo)
     except ExplorerError as error:
         st.error(str(error), icon=":material/error:")
-    st.caption(
-        f"{trace.model.title}: {trace.model.weights}. Training data: {trace.model.training.rstrip('.') or 'not known'}."
-    )
+    about(trace.model)
     return Shown(QUESTION, shown.photo, photo, tuple(row), settings(looking, shown, study), pass_facts(trace))
 
 

@@ -198,7 +198,7 @@ def test_any_size_is_judged_whole(height: int, width: int, stride: int) -> None:
     cell = min(stride, 8)
     assert result.evidence.shape == (-(-height // cell), -(-width // cell)) == result.patch_scores.shape
     assert np.isfinite(result.map(0.5)).all() and result.size == (width, height)
-    assert f"{width} x {height}" in result.note
+    assert f"{width} × {height}" in result.note
 
 
 def test_progress_reaches_the_end(network: quality.QualityNetwork) -> None:

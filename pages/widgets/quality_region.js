@@ -75,7 +75,7 @@ class Region {
     this.hint.hidden = !this.able;
     this.whole.hidden = !this.able || !this.box;
     this.original.hidden = this.told.photo === this.told.original;
-    const [left, top, right, bottom] = (this.box ?? []).map((n) => `${Math.round((100 * n) / WHOLE)} %`);
+    const [left, top, right, bottom] = (this.box ?? []).map((n) => `${Math.round((100 * n) / WHOLE)}%`);
     const where = this.box ? `distorted from ${left} to ${right} of the width and ${top} to ${bottom} of the height` : this.able ? "distorted as a whole" : "not distorted";
     this.stage.setAttribute("aria-label", `${name}, ${where}. ${this.able ? HINT : ""}`);
   }

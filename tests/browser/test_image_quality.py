@@ -220,7 +220,7 @@ def test_a_large_photo_says_its_size_and_its_refining_can_be_stopped(quality: Op
     page.wait_for_url(re.compile("stride=32"))
     keep.wait_for(state="detached")
     seen.settle()
-    assert page.get_by_text("3750 patches of 32 x 32, one every 32").is_visible()
+    assert page.get_by_text("3,750 patches of 32 × 32, one every 32").is_visible()
 
 
 def test_a_pair_that_does_not_fit_is_told_and_can_be_cropped(quality: Open, tmp_path: Path) -> None:
