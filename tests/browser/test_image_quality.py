@@ -207,7 +207,7 @@ def test_a_large_photo_says_its_size_and_its_refining_can_be_stopped(quality: Op
     Image.fromarray(data.coffee()).resize((2400, 1600)).save(tmp_path / "large.jpg", quality=60)
     page.get_by_role("button", name="Your photo").click()
     page.locator("input[type=file]").nth(0).set_input_files(tmp_path / "large.jpg")
-    page.get_by_text("Judged at 2400 x 1600 pixels, 3750 patches").wait_for(timeout=60_000)
+    page.get_by_text("Judged at 2400 × 1600 pixels, 3,750 patches").wait_for(timeout=60_000)
     seen.settle()
     page.keyboard.press("Escape")
     panel(page, SCORES).locator(".stage").hover()

@@ -177,7 +177,7 @@ class TestRefining:
     def test_twenty_megapixels_are_judged_whole(self, alone: None) -> None:
         app = give(start(**QUICK), large_jpeg(5472, 3648), name="large.jpg")
         assert not app.error
-        assert "5472 x 3648 pixels, 19494 patches" in judged(app)
+        assert "5472 × 3648 pixels, 19,494 patches" in judged(app)
         passed = [bytes(each.proto.bytes) for each in app.get("bidi_component")]
         assert max(map(len, passed)) < 5_000_000, "maps of a size for a screen"
 
@@ -206,10 +206,10 @@ class TestLab:
 
     def test_a_large_photo_is_reduced_for_the_lab_and_that_is_told(self, alone: None) -> None:
         app = give(start(**QUICK), png(np.tile(scene(), (6, 6, 1))))
-        assert "1560 x 1200 pixels" in judged(app)
+        assert "1560 × 1200 pixels" in judged(app)
         press(app, "Add a distortion")
         assert "For the lab the photo was reduced from 1560 x 1200" in said(app)
-        assert "1024 x 788 pixels" in judged(app)
+        assert "1024 × 788 pixels" in judged(app)
 
     def test_another_photo_is_pristine(self, alone: None) -> None:
         app = start(stride="32")
@@ -263,7 +263,7 @@ class TestPairs:
     def test_pairs_smaller_than_a_patch_are_judged_too(self, compared: None, size: tuple[int, int]) -> None:
         pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
         app = give(start(**QUICK), png(pixels), png(255 - pixels))
-        assert not app.error and f"{size[1]} x {size[0]} pixels" in judged(app)
+        assert not app.error and f"{size[1]} × {size[0]} pixels" in judged(app)
 
     @pytest.mark.parametrize("name", HOSTILE_NAMES[:6])
     def test_a_hostile_name_is_never_shown_as_markup(self, name: str, alone: None) -> None:
