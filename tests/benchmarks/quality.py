@@ -36,7 +36,7 @@ def rows(rounds: int) -> Iterator[Row]:
     published = "a window at a time, two passes each"
     what = f"quality map, {SIZE[1]} x {SIZE[0]}, stride {STRIDE}"
     yield faster(f"{what}: the tutorial's {QUESTIONS} questions", published, every, 100)
-    yield faster(f"{what}: one question alone", published, paired(one), 20)
+    yield faster(f"{what}: one question alone", published, paired(one), 100)
     yield at_most(
         "new Q on a quality map", f"one forward pass of {BATCH} patches", new_q(network, pictures, rounds), 0.02
     )
