@@ -28,7 +28,7 @@ class Sum extends Cells {
   }
 
   term(i) {
-    const thumb = new Thumb("div", {});
+    const thumb = new Thumb("div", {role: "img"});
     thumb.stage.append(make("i", {class: "mark"}));
     thumb.stage.addEventListener("pointermove", (event) => {
       const at = thumb.at(event);

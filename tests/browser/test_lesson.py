@@ -99,7 +99,7 @@ def test_the_travel_is_played(lesson: Open) -> None:
     page.get_by_text(re.compile(r"After \d+ steps the answer is")).wait_for(timeout=120_000)
     seen.settle()
     assert page.locator(".st-key-live img").count() == 7
-    assert page.locator(".st-key-live .js-plotly-plot").count() == 1
+    page.locator(".st-key-live .js-plotly-plot").wait_for()
     captions = page.locator(".st-key-live [data-testid=stImageCaption]")
     first, last = (captions.nth(at).inner_text() for at in (0, 5))
     (p, q), (p_end, q_end) = ([float(number) for number in re.findall(r"0\.\d\d", text)] for text in (first, last))

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -99,5 +100,6 @@ def test_memory_does_not_grow(app: AppTest) -> None:
         return resident()
 
     uploads()  # buffers and caches settle
-    before = uploads()
-    assert uploads() - before < 12 * 2**20
+    rounds = (uploads() for _ in range(4))
+    # What leaks grows in every round; the allocator of a process that has done much else, now and then.
+    assert any(after - before < 12 * 2**20 for before, after in pairwise(rounds))
