@@ -32,12 +32,14 @@ def watch(path: Path) -> None:
             if session is None or not hasattr(session, "leases"):
                 continue
             used = session.engine()
+            with used._cache._lock:  # visitors change it meanwhile
+                keys = list(used._cache._entries)
             line = {
                 "time": time.time(),
                 "resident": process.memory_info().rss,
                 "cache": used.cache_bytes,
                 "limit": used._cache.limit,
-                "photos": sorted({key[1] for key in list(used._cache._entries) if isinstance(key, tuple)}),
+                "photos": sorted({key[1] for key in keys if isinstance(key, tuple)}),
             }
             file.write(json.dumps(line) + "\n")
             file.flush()
