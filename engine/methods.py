@@ -89,8 +89,6 @@ SALIENCY_OPTIONS = (
            "Takes out the checkerboard that strided layers leave in every gradient."),
     Option("later", "With later stages", False, {False: "this layer alone", True: "mean with the later stages"},
            "Joins the fine grid of an early layer with what later ones find, each map over its own mean."),
-    Option("emphasis", "Emphasis", False, {False: "as it is", True: "on the peaks (power 1.5)"},
-           "The order of places stays as it is, and the peaks stand out, as fixations do."),
 )  # fmt: skip
 
 _FOR, _AGAINST = "speaks for {P}", "speaks against {P}"

@@ -18,7 +18,6 @@ from engine.trace import CHUNK, Trace
 
 EXACT_FOILS = 64
 """Up to so many classes the variance over foils is taken exactly; above, from as many random vectors."""
-_EMPHASIS = 1.5  # raises NSS on images 1 to 96 of OSIE and costs nothing in CC
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,10 @@ def mismatch(ask: Ask) -> Tensor:
     `foils` (variance or standard deviation over them), `channels` (sum, maximum or standard deviation over
     channels), `activation` (weigh by the activation, or not), `even` (take out the checkerboard of strided layers),
     `later` (the mean of this layer's map and those of the later stages before the last, each over its own mean: where
-    a coarse layer and a fine one agree), `emphasis` (S to the power 1.5).
+    a coarse layer and a fine one agree).
     """
-    values = _with_later(ask) if ask.options["later"] else _mismatch(ask)
-    return values**_EMPHASIS if ask.options["emphasis"] else values
-
-
-def _with_later(ask: Ask) -> Tensor:
+    if not ask.options["later"]:
+        return _mismatch(ask)
     found = {layer.name: layer for layer in ask.trace.layers}
     own = found[ask.layer]
     stages = [layer for layer in found.values() if layer.principal and own.stride < layer.stride]

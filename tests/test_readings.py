@@ -152,11 +152,6 @@ def test_later_stages_join_where_they_look_on_the_photo(shared: Engine, photo: I
     np.testing.assert_allclose(asked("layer3", True).values, last / last.mean(), rtol=1e-4)
 
 
-def test_emphasis_keeps_the_order_of_places(small_trace: Trace) -> None:
-    plain, peaks = (values(small_trace, "contrastive-saliency", LAYERS[0], emphasis=on) for on in (False, True))
-    assert_same(peaks, plain**1.5)
-
-
 @pytest.mark.parametrize("layer", LAYERS)
 def test_features_are_the_mean_absolute_activation(small_trace: Trace, layer: str) -> None:
     assert_same(values(small_trace, "features", layer), small_trace.activation(layer).abs().mean(0))
