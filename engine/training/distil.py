@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
+from engine.models.weights import whole
 from engine.training import targets
 from engine.training.pool import Pool
 from engine.training.teacher import CHANNELS, Teacher
@@ -259,9 +260,8 @@ class Distillation:
 
     def save(self, path: Path) -> None:
         """Write the state to a file, all of it or nothing."""
-        part = path.with_suffix(".part")
-        torch.save(self.state(), part)
-        part.replace(path)
+        with whole(path) as file:
+            torch.save(self.state(), file)
 
     def finished(self) -> nn.Module:
         """A copy of the averaged network as it is shipped: in float16's precision, the rest as likely as expected.

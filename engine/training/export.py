@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.models.weights import write_atomically
 from engine.training.distil import MEAN, STD
 from engine.training.vocabulary import Vocabulary
 
@@ -84,6 +85,4 @@ def export(
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     for path, data in ((weights_path, weights), (card_path, (json.dumps(card, indent=1) + "\n").encode())):
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(data)
-        part.replace(path)
+        write_atomically(path, data)

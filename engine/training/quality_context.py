@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.models.quality_networks import PATCH, PatchQualityNetwork, positive, tone
+from engine.models.weights import whole
 from engine.training.quality_loop import Labelled
 
 _PARTS = ("means", "tones", "labels", "patches")
@@ -87,10 +88,8 @@ def look(
         progress((row + 1) / len(labelled.pictures))
     seen = Seen(*(np.stack(part) for part in zip(*parts, strict=True)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with whole(path) as file:
         np.savez(file, key=key, **{name: getattr(seen, name) for name in _PARTS})  # type: ignore[arg-type]
-    part.replace(path)
     return seen
 
 

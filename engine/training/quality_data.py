@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from engine.distortions import KINDS, LEVELS, distort
 from engine.errors import DataError
+from engine.models.weights import whole
 
 Pixels = NDArray[np.uint8]
 Progress = Callable[[str, float], None]
@@ -178,7 +179,5 @@ def _square(photo: PIL.Image.Image, rng: np.random.Generator) -> Pixels:
 def _save(path: Path, array: NDArray) -> None:
     """Write whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with whole(path) as file:
         np.save(file, array)
-    part.replace(path)

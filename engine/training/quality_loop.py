@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.models.quality_networks import PATCH, WIDTHS, Kind, PatchQualityNetwork
+from engine.models.weights import whole
 from engine.training.quality_data import Contents, Pixels
 
 _SAVE_EVERY = 60.0  # seconds
@@ -198,9 +199,8 @@ def _optimiser(network: PatchQualityNetwork, recipe: Recipe) -> torch.optim.Opti
 
 def _store(path: Path, recipe: Recipe, step: int, *parts: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    torch.save({"recipe": repr(recipe), "step": step, "parts": [p.state_dict() for p in parts]}, part)
-    part.replace(path)
+    with whole(path) as file:
+        torch.save({"recipe": repr(recipe), "step": step, "parts": [p.state_dict() for p in parts]}, file)
 
 
 def _restore(path: Path, recipe: Recipe, *parts: Any) -> int:
