@@ -104,7 +104,7 @@ def load(name: str, weights: str | Path, device: torch.device, progress: Progres
     side, reached = transforms.crop_size[0], ""
     if weights == "default":
         right = entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
-        reached = f"Right on {right:.0f} % of ImageNet’s validation photos, as published."
+        reached = f"Right on {right / 100:.0%} of ImageNet’s validation photos, as published."
         said, training = "torchvision’s published weights", "ImageNet-1k (1.28 million photos, 1,000 classes)"
         key = entry.url.rsplit("/", 1)[-1]
         _check_room(name, 2 * entry.meta["num_params"])  # those of the file and those of the network
