@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from engine.models.weights import whole
-from engine.training import targets
+from engine.training import mixing, targets
 from engine.training.pool import Pool
 from engine.training.teacher import CHANNELS, Teacher
 from engine.training.vocabulary import IMAGENET_CLASSES, Vocabulary
@@ -52,8 +52,10 @@ class Recipe:
     weight_decay: float = 0.05
     average: float = 0.999
     phases: tuple[tuple[float, int], ...] = ((0.0, 64), (0.25, 96), (0.66, 128), (0.93, 160))
-    scale: tuple[float, float] = (0.4, 1.0)
-    jitter: float = 0.2
+    scale: tuple[float, float] = (0.2, 1.0)
+    jitter: float = 0.3
+    mixed: float = 0.8
+    pure: float = 0.15
     classes_weight: float = 0.5
     dense_weight: float = 10.0
     clip: float = 5.0
@@ -176,6 +178,10 @@ class Distillation:
         with torch.no_grad():
             classes = self.head(targets.pooled_targets(features, boxes)).softmax(1)
             dense = targets.dense_targets(features, boxes, size).permute(0, 3, 1, 2)
+        if progress < 1 - recipe.pure:
+            shares = mixing.shares(recipe.batch, dense.shape[-1], recipe.mixed, self.generator).to(self.device)
+            images = mixing.mixed_images(images, shares)
+            dense, classes = mixing.mixed(dense, shares), mixing.mixed(classes, shares.mean((2, 3)))
         self.student.train()
         with autocast(self.device):
             groups_logits, class_logits, map_ = self.student(images)
@@ -197,12 +203,10 @@ class Distillation:
     def _batch(self, indices: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
         recipe, count = self.recipe, len(indices)
         boxes = targets.random_boxes(count, recipe.scale, self.generator)
-        light = torch.empty(2, count, 1, 1, 1).uniform_(1 - recipe.jitter, 1 + recipe.jitter, generator=self.generator)
-        boxes, light = boxes.to(self.device), light.to(self.device)
+        light = mixing.random_light(count, recipe.jitter, self.generator)
+        boxes = boxes.to(self.device)
         pixels, features = self._photos(indices)
-        images = targets.crop(pixels, boxes, size) / 255
-        centre = images.mean((1, 2, 3), keepdim=True)
-        images = ((images - centre) * light[0] + centre * light[1]).clamp(0, 1)
+        images = mixing.relit(targets.crop(pixels, boxes, size) / 255, *(part.to(self.device) for part in light))
         return standardise(images), features, boxes
 
     def _photos(self, indices: Tensor) -> tuple[Tensor, Tensor]:
