@@ -15,12 +15,12 @@ from engine.cache import ByteCache
 from engine.capture import capture
 from engine.errors import ModelError, QuestionError
 from engine.images import Photo, decode
-from engine.layers import Layer, deepest, find, semantic
+from engine.layers import Layer, deepest, find, fine, semantic
 from engine.maps import WHOLE, Map, frozen
 from engine.methods import Method, method
 from engine.models import catalogue
 from engine.models.model import Model, Preprocess, squared
-from engine.readings import Ask, cam
+from engine.readings import Ask, cam, later_layers
 from engine.surprisal import Surprisal, surprisal
 from engine.trace import Answer, Trace
 
@@ -238,7 +238,7 @@ def _suited(model: Model, layers: Sequence[Layer], asked: Method) -> str:
     favourite = model.favourites.get(asked.id, "")
     if any(layer.name == favourite for layer in layers):
         return favourite
-    return (deepest if asked.depth == "deep" else semantic)(layers).name
+    return {"deep": deepest, "semantic": semantic, "fine": fine}[asked.depth](layers).name
 
 
 def _known_class(trace: Trace, index: int) -> int:
@@ -255,6 +255,8 @@ def _notes(trace: Trace, asked: Method, ask: Ask, values: NDArray[np.float32]) -
         notes.append("Q equals P")
     if not np.any(values > 0):
         notes.append("no positive evidence")
+    if later := later_layers(ask):
+        notes.append(f"joined with {' and '.join(layer.name for layer in later)}")
     if asked.id == "contrast-variance" and len(trace.logits) > 64 and not trace.closed_form(ask.layer):
         notes.append("estimated from 64 random vectors")
     return tuple(notes)

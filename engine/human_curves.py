@@ -19,7 +19,7 @@ from engine.engine import Engine
 from engine.errors import QuestionError
 from engine.human import CANDIDATES, Candidate, Finished, Scores, Truth, View, score
 from engine.images import Photo, decode
-from engine.methods import method
+from engine.methods import ALONE, method
 from engine.models.model import Model
 from engine.trace import Trace
 
@@ -42,10 +42,11 @@ class Point:
 
 
 def by_layer(engine: Engine, trace: Trace, view: View, against: Truth) -> list[Callable[[], Point]]:
-    """Every method that has a layer, at every principal layer from the photo's side to the answer's."""
+    """Every method that has a layer, at every principal layer alone, from the photo's side to the answer's."""
+    alone = replace(view, options={**view.options, **ALONE})
 
     def point(layer: str, one: Candidate) -> Point:
-        return Point(one.id, layer, score(view.saliency(engine, trace, one, layer), against))
+        return Point(one.id, layer, score(alone.saliency(engine, trace, one, layer), against))
 
     layers = [layer.name for layer in trace.layers if layer.principal]
     layered = [one for one in CANDIDATES if method(one.method).grid == "layer"]

@@ -78,14 +78,25 @@ def deepest(layers: Iterable[Layer]) -> Layer:
     return [layer for layer in layers if layer.principal][-1]
 
 
-def semantic(layers: Iterable[Layer]) -> Layer:
-    """The last principal layer that is finer than the deepest one.
+def by_stride(layers: Iterable[Layer]) -> list[Layer]:
+    """The last principal layer of each stride that is finer than the deepest layer's, from the photo's side.
 
-    Contrastive saliency needs it: right before global average pooling a gradient is constant in space.
+    Contrastive saliency needs them: right before global average pooling a gradient is constant in space. The deepest
+    layer itself where there is no finer one.
     """
     principal = [layer for layer in layers if layer.principal]
-    finer = [layer for layer in principal if layer.stride < principal[-1].stride]
-    return finer[-1] if finer else principal[-1]
+    finer = {layer.stride: layer for layer in principal if layer.stride < principal[-1].stride}
+    return list(finer.values()) or principal[-1:]
+
+
+def semantic(layers: Iterable[Layer]) -> Layer:
+    """The last of the layers `by_stride`."""
+    return by_stride(layers)[-1]
+
+
+def fine(layers: Iterable[Layer]) -> Layer:
+    """The last but one of the layers `by_stride`, whose cells are half as large; the last where there is no other."""
+    return by_stride(layers)[-2:][0]
 
 
 def ambiguous(calls: Iterable[tuple[str, tuple[int, ...]]]) -> set[str]:

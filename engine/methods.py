@@ -44,7 +44,7 @@ class Method:
     signed: bool = False
     for_: str = "more"
     against: str = ""
-    depth: Literal["deep", "semantic"] = "deep"
+    depth: Literal["deep", "semantic", "fine"] = "deep"
     grid: Literal["layer", "input"] = "layer"
     options: tuple[Option, ...] = ()
     source: str = ""
@@ -80,16 +80,19 @@ SALIENCY_OPTIONS = (
            "How many gradients the estimate takes; 8 agree with the exact map to r = 0.97."),
     Option("foils", "Statistic over foils", "variance", {"variance": "variance", "deviation": "standard deviation"},
            "How the gradients for different answers become one number a channel."),
-    Option("channels", "Statistic over channels", "sum",
-           {"sum": "sum", "maximum": "maximum", "deviation": "standard deviation"},
-           "How the channels become one map."),
+    Option("channels", "Statistic over channels", "peaked",
+           {"peaked": "peaked channels first", "sum": "sum", "maximum": "maximum", "deviation": "standard deviation"},
+           "How the channels become one map; a peaked one is strong in few places."),
     Option("activation", "Weigh by the activation", True, {True: "yes", False: "no"},
            "With it the map follows what was seen; without it, it is most robust to blur."),
     Option("even", "Even out strides", True, {True: "yes", False: "no"},
            "Takes out the checkerboard that strided layers leave in every gradient."),
-    Option("later", "With later stages", False, {False: "this layer alone", True: "mean with the later stages"},
+    Option("later", "With later stages", True, {False: "this layer alone", True: "mean with the later stages"},
            "Joins the fine grid of an early layer with what later ones find, each map over its own mean."),
 )  # fmt: skip
+
+ALONE = {"later": False}
+"""Options of contrastive saliency under which each layer shows its own map, for where layers are compared."""
 
 _FOR, _AGAINST = "speaks for {P}", "speaks against {P}"
 
@@ -102,7 +105,7 @@ METHODS: tuple[Method, ...] = (
     Method(
         "contrastive-saliency", "Contrastive saliency", "What did it not expect?",
         "Bright where the layer would have to change most, had the answer been another one: what stands out.",
-        readings.mismatch, for_="mismatch", depth="semantic", options=SALIENCY_OPTIONS,
+        readings.mismatch, for_="mismatch", depth="fine", options=SALIENCY_OPTIONS,
         source="Sun 2020, Prabhushankar 2023",
     ),
     Method(

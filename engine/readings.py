@@ -3,15 +3,15 @@
 Each reading is a function of an `Ask`; it returns float values, unscaled. Signed readings keep both signs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.layers import Layer
+from engine.layers import Layer, by_stride, find
 from engine.questions import Terms, conflict_vectors
 from engine.render import enlarge
 from engine.trace import CHUNK, Trace
@@ -74,22 +74,28 @@ def guided_input(ask: Ask) -> Tensor:
 def mismatch(ask: Ask) -> Tensor:
     """Contrastive saliency: a statistic of the pseudo-saliency maps, >= 0, (h, w).
 
-    After Sun 2020 (arXiv 2008.01874) and Prabhushankar 2023 (arXiv 2302.05776). With the defaults,
-    S = sum_c A_c^2 Var_Q[dCE(z, Q)/dA_c]. Options: `conflict` and `vectors` (which expectations are violated),
-    `foils` (variance or standard deviation over them), `channels` (sum, maximum or standard deviation over
-    channels), `activation` (weigh by the activation, or not), `even` (take out the checkerboard of strided layers),
-    `later` (the mean of this layer's map and those of the later stages before the last, each over its own mean: where
-    a coarse layer and a fine one agree).
+    After Sun 2020 (arXiv 2008.01874) and Prabhushankar 2023 (arXiv 2302.05776). At one layer it is, with the defaults,
+    S = sum_c w_c S_c with S_c = A_c^2 Var_Q[dCE(z, Q)/dA_c] and w_c telling how peaked S_c is. Options: `conflict` and
+    `vectors` (which expectations are violated), `foils` (variance or standard deviation over them), `channels` (how
+    the S_c become one: weighed, their sum, maximum or standard deviation), `activation` (weigh by the activation, or
+    not), `even` (take out the checkerboard of strided layers), `later` (the mean of this layer's map and those of the
+    `later_layers`, each over its own mean: where a coarse layer and a fine one agree).
     """
-    if not ask.options["later"]:
-        return _mismatch(ask)
-    found = {layer.name: layer for layer in ask.trace.layers}
-    own = found[ask.layer]
-    stages = [layer for layer in found.values() if layer.principal and own.stride < layer.stride]
-    parts = [_mismatch(ask)]
-    for layer in stages[:-1]:  # in the last a plain gradient is constant in space
-        parts.append(_moved(_mismatch(replace(ask, layer=layer.name)), layer, own, ask.trace))
-    return torch.stack([part / part.mean().clamp_min(torch.finfo(part.dtype).tiny) for part in parts]).mean(0)
+    own = find(ask.trace.layers, ask.layer)
+    later = later_layers(ask)
+    maps = _mismatches(ask, [own, *later])
+    if not later:
+        return maps[0]
+    joined = [maps[0], *(_moved(values, layer, own, ask.trace) for values, layer in zip(maps[1:], later, strict=True))]
+    return torch.stack([part / part.mean().clamp_min(torch.finfo(part.dtype).tiny) for part in joined]).mean(0)
+
+
+def later_layers(ask: Ask) -> list[Layer]:
+    """The layers whose maps contrastive saliency joins with its own layer's: one for each coarser stride, if asked."""
+    if not ask.options.get("later"):
+        return []
+    own = find(ask.trace.layers, ask.layer)
+    return [layer for layer in by_stride(ask.trace.layers) if layer.stride > own.stride]
 
 
 def _moved(values: Tensor, source: Layer, target: Layer, trace: Trace) -> Tensor:
@@ -102,21 +108,43 @@ def _moved(values: Tensor, source: Layer, target: Layer, trace: Trace) -> Tensor
     return torch.from_numpy(enlarge(values.cpu().numpy(), target.width, target.height, within)).to(values)
 
 
-def _mismatch(ask: Ask) -> Tensor:
-    options, trace = ask.options, ask.trace
-    vectors = conflict_vectors(trace.logits, options["conflict"], options["vectors"])
-    spread = torch.stack([trace.vjp(ask.layer, some).square().sum(0) for some in vectors.split(CHUNK)]).sum(0)
+def _mismatches(ask: Ask, layers: Sequence[Layer]) -> list[Tensor]:
+    """The map (h, w) of each layer alone; the gradients of all of them are taken together."""
+    names = [layer.name for layer in layers]
+    vectors = conflict_vectors(ask.trace.logits, ask.options["conflict"], ask.options["vectors"])
+    squares = ([g.square().sum(0) for g in ask.trace.vjps(names, some)] for some in vectors.split(CHUNK))
+    spreads = [torch.stack(parts).sum(0) for parts in zip(*squares, strict=True)]
+    return [_statistic(s, ask.trace.activation(name), ask.options) for name, s in zip(names, spreads, strict=True)]
+
+
+def _statistic(spread: Tensor, activation: Tensor, options: Mapping[str, Any]) -> Tensor:
+    """One map (h, w) of the gradients' spread over the foils and the activation, both (C, h, w)."""
     if options["even"]:
         spread = _evened(spread)
     if options["activation"]:
-        spread = spread * trace.activation(ask.layer).square()
+        spread = spread * activation.square()
     if options["foils"] == "deviation":
         spread = spread.sqrt()
+    if options["channels"] == "peaked":
+        return torch.einsum("c,chw->hw", _peakedness(spread), spread)
     if options["channels"] == "maximum":
         return spread.amax(0)
     if options["channels"] == "deviation":
         return spread.std(0, correction=0)
     return spread.sum(0)
+
+
+def _peakedness(maps: Tensor) -> Tensor:
+    """How much each of the maps (C, h, w), all >= 0, stands out in few places: deviation over mean, >= 0.01, (C,).
+
+    As the operator N of Itti, Koch and Niebur 1998 (section 2.2) it puts maps with a few strong places before those
+    that are about the same everywhere. It ends above 0, so that where all maps are constant their sum is constant too,
+    and shows no rounding errors.
+    """
+    tiny = torch.finfo(maps.dtype).tiny
+    maps = maps / maps.amax((1, 2), keepdim=True).clamp_min(tiny)  # or squares of small numbers would vanish
+    variation = maps.std((1, 2), correction=0) / maps.mean((1, 2)).clamp_min(tiny)
+    return variation.hypot(torch.tensor(0.01).to(maps))
 
 
 def _evened(spread: Tensor) -> Tensor:

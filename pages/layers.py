@@ -20,6 +20,7 @@ from pages.widgets.layers_foils import FoilCard, layers_foils
 from pages.widgets.layers_grid import GridCell, GridColumn, layers_grid
 from pages.widgets.layers_scene import (
     Asked,
+    alone,
     choose_fact,
     choose_layer,
     choose_order,
@@ -72,7 +73,7 @@ def page() -> None:
 def explore(choice: Choice, photo: Photo, trace: Trace) -> None:
     """Everything below the choice of photo and network."""
     chosen = layers_state.current(trace.model.key)
-    asked = Asked(choice, chosen, photo, trace, *fact_and_foil(choice, trace))
+    asked = Asked(alone(choice), chosen, photo, trace, *fact_and_foil(choice, trace))
     {LAYERS: layers_view, FOILS: foils_view, SURPRISAL: surprisal_view}[chosen.view](asked)
     about(trace.model)
 

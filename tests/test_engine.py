@@ -64,7 +64,9 @@ def test_without_a_word_the_answer_and_the_runner_up_are_asked_about(shared: Eng
     found = shared.explain(small_trace, "contrast")
     (fact, _, _), (foil, _, _) = small_trace.answer.top(2)
     assert (found.fact, found.foil, found.layer) == (fact, foil, "last")
-    assert shared.explain(small_trace, "contrastive-saliency").layer == "middle"
+    assert shared.explain(small_trace, "features").layer == "middle"
+    saliency = shared.explain(small_trace, "contrastive-saliency")
+    assert (saliency.layer, saliency.notes) == ("stem.2", ("joined with middle",))
 
 
 def test_positive_is_the_part_above_zero() -> None:

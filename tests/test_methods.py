@@ -65,9 +65,9 @@ SALIENCY = [(option.name, choice) for option in method("contrastive-saliency").o
 def test_every_choice_of_every_option_has_an_effect(wide: tuple[Engine, Trace], name: str, choice: Any) -> None:
     engine, trace = wide
     option = next(o for o in method("contrastive-saliency").options if o.name == name)
-    found = engine.explain(trace, "contrastive-saliency", "middle", **{name: choice}).values
+    found = engine.explain(trace, "contrastive-saliency", "stem.2", **{name: choice}).values
     for other in option.choices:
-        same = np.array_equal(found, engine.explain(trace, "contrastive-saliency", "middle", **{name: other}).values)
+        same = np.array_equal(found, engine.explain(trace, "contrastive-saliency", "stem.2", **{name: other}).values)
         assert same == (other is choice)
     assert found.any()
 

@@ -10,10 +10,11 @@ from engine import Trace
 from engine.images import Photo
 from engine.layer_grid import stages
 from engine.layers import deepest
+from engine.methods import ALONE, method
 from pages.widgets import session
 from pages.widgets.layers_state import MOST_FOUND, SORTS, LayersChoice, known_classes, sort_of, state
 from pages.widgets.map_panel import Panel, PanelPhoto
-from pages.widgets.panels import panel
+from pages.widgets.panels import changed_options, panel
 from pages.widgets.question_bar import known_layer
 from pages.widgets.session import Choice
 
@@ -42,6 +43,11 @@ class Asked:
         """The panel of a method at a layer, as it stands alone."""
         at = replace(self.choice, layer=layer)
         return replace(panel(place, method, at, self.trace, self.photo, fact, foil), removable=False)
+
+
+def alone(choice: Choice) -> Choice:
+    """The choice with every layer showing its own map: this page compares layers."""
+    return replace(choice, options=changed_options(choice, method("contrastive-saliency"), ALONE))
 
 
 @st.cache_data(show_spinner=False, max_entries=16, scope="session", hash_funcs={Photo: lambda photo: photo.digest})
