@@ -75,7 +75,7 @@ def test_light_changes_brightness_contrast_and_colour_only() -> None:
     light = mixing.random_light(4000, 0.3, torch.Generator().manual_seed(0))
     contrast, brightness, saturation = light
     assert contrast.shape == saturation.shape == (4000, 1, 1, 1) and brightness.shape == (4000, 3, 1, 1)
-    assert 0.7 <= contrast.min() and contrast.max() <= 1.3
+    assert contrast.min() >= 0.7 and contrast.max() <= 1.3
     assert (saturation == 0).float().mean().item() == pytest.approx(mixing.GREY, abs=0.02)
     relit = mixing.relit(torch.rand(4000, 3, 4, 4), *light)
-    assert 0 <= relit.min() and relit.max() <= 1
+    assert relit.min() >= 0 and relit.max() <= 1
