@@ -92,7 +92,7 @@ def _notes(found: Map) -> tuple[str, ...]:
     height, width = found.values.shape
     where = "the input’s pixels" if method(found.method).grid == "input" else found.layer
     size = f"{width} × {height} map, enlarged" if max(height, width) < 100 else f"{width} × {height} map"
-    return (*found.notes, f"at {where}", size)
+    return (f"at {where}", *found.notes, size)
 
 
 def _quality(place: str, photo: Photo, removable: bool) -> Panel:
