@@ -238,7 +238,7 @@ def _in_processes(prepare: Prepare, photos: Sequence[str], jobs: int) -> Stream:
     deaths = 0
     while pending:
         try:
-            for photo, result in _with_pool(prepare, pending, min(jobs, len(pending))):
+            for photo, result in _with_pool(prepare, tuple(pending), min(jobs, len(pending))):
                 pending.remove(photo)
                 deaths = 0
                 yield photo, result

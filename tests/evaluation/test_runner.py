@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from uuid import uuid4
 
 import pytest
 
@@ -27,8 +28,11 @@ class Lengths:
     marker: str = ""
     fail_at: str = ""
     unprepared: bool = False
+    prepared: str = ""  # a folder that gets a file for each preparation
 
     def __call__(self) -> Work:
+        if self.prepared:
+            Path(self.prepared, uuid4().hex).touch()
         if self.unprepared:
             raise ModelError("The network is not there.")
         return self.work
@@ -72,6 +76,12 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
     with Journal(tmp_path / "j.jsonl", {}) as journal:
         assert run(work, PHOTOS, journal=journal, jobs=2) == EXPECTED
     assert (tmp_path / "killed").exists()
+
+
+def test_a_worker_is_prepared_once_however_many_photos_there_are(tmp_path: Path) -> None:
+    photos = [f"photo {i}" for i in range(20)]
+    assert list(run(Lengths(prepared=str(tmp_path)), photos, jobs=2)) == photos
+    assert 1 <= len(list(tmp_path.iterdir())) <= 2
 
 
 def test_workers_that_always_die_end_the_run_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
