@@ -158,20 +158,26 @@ class Engine:
         )
 
     def explain_layers(
-        self, trace: Trace, name: str, fact: int | None = None, foil: int | None = None, **options: Any
+        self,
+        trace: Trace,
+        name: str,
+        fact: int | None = None,
+        foil: int | None = None,
+        layers: Sequence[str] | None = None,
+        **options: Any,
     ) -> dict[str, Map]:
-        """The maps of a method at every principal layer, from the image's side to the answer's.
+        """The maps of a method at many layers: those named, or every principal one, from the image's side on.
 
         Maps that are linear in the cotangent come from one run backwards through all layers together.
         """
+        names = [layer.name for layer in trace.layers if layer.principal] if layers is None else list(layers)
         asked = method(name)
         if asked.question is not None and asked.reading is cam:
             known_fact = trace.answer.fact if fact is None else _known_class(trace, fact)
             known_foil = trace.answer.runner_up if foil is None else _known_class(trace, foil)
             for _, basis in asked.question.terms(known_fact, known_foil):
-                trace.prefetch(basis)
-        principal = [layer.name for layer in trace.layers if layer.principal]
-        return {layer: self.explain(trace, name, layer, fact, foil, **options) for layer in principal}
+                trace.prefetch(basis, names)
+        return {layer: self.explain(trace, name, layer, fact, foil, **options) for layer in names}
 
     def surprisal(
         self,

@@ -132,17 +132,17 @@ class Trace:
         """
         return self.remember(("cam", layer, basis), lambda: self._cam(layer, basis), _bytes)
 
-    def prefetch(self, basis: Basis) -> None:
+    def prefetch(self, basis: Basis, layers: Sequence[str] = ()) -> None:
         """Take the CAM maps of one basis vector at many layers at once: one run backwards.
 
-        They are the layers of the first pass, or the principal ones where it was made for a single layer.
+        Without `layers` they are those of the first pass, or the principal ones where it was made for a single layer.
         """
-        names = tuple(self._pass.activations)
-        names = names if len(names) > 1 else self._principal
+        kept_here = tuple(self._pass.activations)
+        names = tuple(layers) or (kept_here if len(kept_here) > 1 else self._principal)
         missing = [name for name in names if (*self.key, ("cam", name, basis)) not in self._cache]
         if len(missing) < 2:
             return
-        kept = self._with_graph(names)
+        kept = self._captured(*missing)
         targets = {name: kept.activations[name] for name in missing}
         vector = cotangent(basis, self.probabilities).to(kept.logits)
         gradients = self._backwards(kept.logits, list(targets.values()), vector[None])
@@ -169,12 +169,12 @@ class Trace:
     def _principal(self) -> tuple[str, ...]:
         return tuple(layer.name for layer in self.layers if layer.principal)
 
-    def _captured(self, layer: str) -> Capture:
-        """A pass with its graph from `layer` on."""
-        if layer in self._pass.activations:
-            return self._with_graph(tuple(self._pass.activations))
-        principal = layer_lists.find(self.layers, layer).principal
-        return self._with_graph(self._principal if principal else (layer,))
+    def _captured(self, *layers: str) -> Capture:
+        """A pass with its graph at all of these layers."""
+        for names in (tuple(self._pass.activations), self._principal):
+            if set(layers) <= set(names):
+                return self._with_graph(names)
+        return self._with_graph(tuple(layer_lists.find(self.layers, layer).name for layer in layers))
 
     def _with_graph(self, names: tuple[str, ...]) -> Capture:
         return self._hold(names, lambda: capture(self.model.module, self.inputs, names))

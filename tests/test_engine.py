@@ -334,6 +334,16 @@ def test_all_layers_at_once_equal_one_at_a_time(photo: Image.Image) -> None:
             assert (found.layer, found.foil) == (layer, 3)
 
 
+def test_chosen_layers_at_once_are_those_and_equal_one_at_a_time(photo: Image.Image) -> None:
+    together, alone = Engine(device="cpu"), Engine(device="cpu")
+    traces = [engine.trace(engine.wrap(seeded(small), size=64), photo) for engine in (together, alone)]
+    maps = together.explain_layers(traces[0], "contrast", foil=3, layers=["last", "stem.0"])
+    assert list(maps) == ["last", "stem.0"]
+    for layer, found in maps.items():
+        expected = alone.explain(traces[1], "contrast", layer, foil=3)
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-5 * abs(expected.values).max())
+
+
 def test_a_whole_network_of_the_tutorial(torchvision_model: Callable[[str], Model], photo: Image.Image) -> None:
     engine = Engine(device="cpu")
     trace = engine.trace(torchvision_model("resnet18"), photo, 96)

@@ -174,6 +174,17 @@ def test_prefetch_gives_the_maps_of_every_layer(photo: Image.Image) -> None:
         assert_same(fetched.cam(layer, ANSWER), single.cam(layer, ANSWER))
 
 
+@pytest.mark.parametrize("layers", [("middle", "last"), ("stem.2", "last"), ("stem.0", "middle")])
+def test_prefetch_of_some_layers_gives_their_maps_alone(photo: Image.Image, layers: tuple[str, str]) -> None:
+    engine = Engine(device="cpu")
+    narrow = engine.trace(engine.wrap(seeded(small), size=64), photo, layers=["middle", "last"])
+    whole = trace_of(seeded(small), photo)
+    narrow.prefetch(ANSWER, layers)
+    for layer in ("stem.0", "stem.2", "middle", "last"):
+        assert ((*narrow.key, ("cam", layer, ANSWER)) in narrow._cache) == (layer in layers)
+        assert_same(narrow.cam(layer, ANSWER), whole.cam(layer, ANSWER))
+
+
 def test_a_pass_for_one_layer_answers_every_other_question_too(photo: Image.Image) -> None:
     engine = Engine(device="cpu")
     narrow = engine.trace(engine.wrap(seeded(small), size=64), photo, layers=["last"])

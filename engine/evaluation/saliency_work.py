@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -22,9 +22,9 @@ from engine.errors import DataError, QuestionError
 from engine.evaluation.datasets import DataSet
 from engine.fixations import Pool, density
 from engine.images import Photo, decode
-from engine.layers import find
+from engine.layers import deepest, find
 from engine.map_files import check_all, maps_in, read_map_file
-from engine.maps import WHOLE, Extent
+from engine.maps import WHOLE, Extent, Map
 from engine.methods import Method, method
 from engine.models.model import Model
 from engine.models.weights import write_atomically
@@ -209,7 +209,7 @@ class SaliencyWork:
             elif wanted == PRINCIPAL:
                 names.extend(layer.name for layer in known if layer.principal)
             else:
-                names.append("+".join(find(known, part).name for part in wanted.split("+")))
+                names.append("+".join(find(known, part).name for part in _parts(wanted)))
         return list(dict.fromkeys(names))
 
     def __call__(self, name: str) -> dict[str, dict[str, float | None]]:
@@ -234,10 +234,27 @@ class SaliencyWork:
     def _maps(self, photo: Photo, radius: float) -> Iterator[tuple[Case, Values, Extent]]:
         """Every map (h, w) >= 0 of one photo, as it is shown: the positive part; and what it covers of the photo."""
         for model_name, model in self.models.items():
-            trace = self.engine.trace(model, photo, self.settings.size)
+            places = {asked.text: self.layers(model, asked) for asked in self.asked}
+            trace = self.engine.trace(model, photo, self.settings.size, self._deep_enough(model, places.values()))
             for asked in self.asked:
-                for layer in self.layers(model, asked):
-                    yield Case(model_name, asked.text, layer, 0.0, radius), *self._map(trace, asked, layer)
+                maps = self._of_layers(trace, asked, places[asked.text])
+                for layer in places[asked.text]:
+                    yield Case(model_name, asked.text, layer, 0.0, radius), *_joined([maps[n] for n in _parts(layer)])
+
+    def _deep_enough(self, model: Model, places: Iterable[Sequence[str]]) -> list[str]:
+        """The layers from the shallowest that is asked about on: no pass needs a graph before it."""
+        wanted = {part for layers in places for layer in layers for part in _parts(layer)}
+        known = model.layers(self.settings.size)
+        first = min((at for at, layer in enumerate(known) if layer.name in wanted), default=len(known))
+        later = [layer.name for layer in known[first:] if layer.principal or layer.name in wanted]
+        return later or [deepest(known).name]
+
+    def _of_layers(self, trace: Trace, asked: Asked, places: Sequence[str]) -> dict[str, Map]:
+        """The maps of one method by layer, all together, which costs one run backwards where they are linear."""
+        if asked.method.grid == "input":
+            return {INPUT: self.engine.explain(trace, asked.method.id, **asked.options)}
+        names = list(dict.fromkeys(part for layer in places for part in _parts(layer)))
+        return self.engine.explain_layers(trace, asked.method.id, layers=names, **asked.options)
 
     def _own_maps(self, name: str, size: tuple[int, int], radius: float) -> Iterator[tuple[Case, Values, Extent]]:
         """The maps that were brought for one photo blurred by `radius`."""
@@ -245,21 +262,26 @@ class SaliencyWork:
             if one.blur == radius:
                 yield Case(one.name, OWN_MAP, "", 0.0, radius), read_map_file(one.files[name], size), WHOLE
 
-    def _map(self, trace: Trace, asked: Asked, layers: str) -> tuple[Values, Extent]:
-        names = [None] if layers == INPUT else layers.split("+")
-        maps = [self.engine.explain(trace, asked.method.id, name, **asked.options) for name in names]
-        if len(maps) == 1:
-            return maps[0].positive, maps[0].extent
-        height, width = (max(m.values.shape[axis] for m in maps) for axis in (0, 1))
-        means = [enlarge(m.positive / (m.positive.mean() or 1.0), width, height, m.extent) for m in maps]
-        return np.mean(means, axis=0, dtype=np.float32), WHOLE
-
     def _truth(self, name: str) -> tuple[Truth, np.ndarray | None]:
         """What the photo's maps are scored against, and the centre bias: the density of all other photos."""
         own, sigma = self.data.fixations[name], self.data.degree(name)
         others = self._pool.without(self.data.names.index(name), own.size)
         baseline = density(others, sigma) if len(others) else None
         return Truth(own.x, own.y, density(own, sigma), baseline, others.x, others.y), baseline
+
+
+def _parts(layer: str) -> list[str]:
+    """The layers that are averaged where several are joined by +."""
+    return layer.split("+")
+
+
+def _joined(maps: Sequence[Map]) -> tuple[Values, Extent]:
+    """The positive part of one map; of several the mean on the finest grid, each over its own mean."""
+    if len(maps) == 1:
+        return maps[0].positive, maps[0].extent
+    height, width = (max(m.values.shape[axis] for m in maps) for axis in (0, 1))
+    means = [enlarge(m.positive / (m.positive.mean() or 1.0), width, height, m.extent) for m in maps]
+    return np.mean(means, axis=0, dtype=np.float32), WHOLE
 
 
 def smoothed(values: Values, size: tuple[int, int], sigma: float, extent: Extent = WHOLE) -> Values:

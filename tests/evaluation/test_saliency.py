@@ -9,11 +9,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
+import engine.engine
 from engine import METHODS
+from engine.capture import Capture
 from engine.cli import main
 from engine.errors import DataError, LayerError, ModelError, QuestionError
 from engine.evaluation.datasets import DataSet, open_data
@@ -89,6 +94,35 @@ def test_layers_by_name_all_and_averaged(data: DataSet) -> None:
     found = {case.layer: (values, extent) for case, values, extent in work._maps(data.photo("0.png"), 0.0)}
     both = [enlarge(values / values.mean(), 8, 8, extent) for values, extent in (found["layer2"], found["layer3"])]
     assert np.allclose(found["layer2+layer3"][0], np.mean(both, axis=0), rtol=1e-5)
+
+
+def test_a_photo_costs_one_pass_from_the_shallowest_layer_and_one_run_backwards(
+    data: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes, runs = [], []
+    capture, grad = engine.engine.capture, torch.autograd.grad
+
+    def passing(module: nn.Module, inputs: Tensor, names: list[str]) -> Capture:
+        passes.append(list(names))
+        return capture(module, inputs, names)
+
+    def running(*args: Any, **kwargs: Any) -> Any:
+        runs.append(args)
+        return grad(*args, **kwargs)
+
+    wanted = ("layer2", "layer3", "layer3+layer4")
+    work = Preparation(data, Settings(("resnet18",), ("gradcam",), wanted, size=64, weights="random"))()
+    work(data.names[0])  # cells are placed once, with gradients of their own
+    monkeypatch.setattr("engine.engine.capture", passing)
+    monkeypatch.setattr("torch.autograd.grad", running)
+    work(data.names[1])
+    assert passes == [["layer2", "layer3", "layer4"]]
+    assert len(runs) == 1
+
+
+def test_a_method_on_the_input_alone_needs_no_layer(data: DataSet) -> None:
+    work = Preparation(data, Settings(("resnet18",), ("guided-backprop",), size=64, weights="random"))()
+    assert any("guided-backprop" in key for key in work(data.names[0]))
 
 
 def test_methods_with_options() -> None:
