@@ -4,7 +4,6 @@ Gradients are taken with torch.autograd.grad on the tensors kept here; never `.g
 never module backward hooks (they outlive calls and break with in-place modules).
 """
 
-import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -259,42 +258,42 @@ def _undisturbed(module: nn.Module) -> Iterator[None]:
                     parameter.requires_grad_(True)
 
 
-class _FrozenNorm(torch.autograd.Function):
-    """Batch normalisation by fixed statistics and weights: its gradient needs one factor a channel and nothing else.
-
-    PyTorch's own keeps its input, for gradients of the weights that nobody asks for here.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, factor: Tensor, normalise: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.save_for_backward(factor)
-        return normalise(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (factor,) = ctx.saved_tensors
-        return (gradients[0] * factor).to(gradients[0].dtype), None, None
-
-
 class _FrozenNorms(TorchFunctionMode):
-    """Takes every batch normalisation whose statistics and weights are fixed as `_FrozenNorm`."""
+    """Takes every batch normalisation by fixed statistics and weights as a factor and a shift for each channel.
+
+    Its gradient needs the factor and nothing else, where PyTorch's own keeps its input for gradients of the weights,
+    which nobody asks for here; and one multiplication and addition is two to three times as fast. Done before the
+    graph begins too, so that what a layer gives does not depend on which layers were asked for.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is not F.batch_norm:
             return func(*args, **kwargs)
-        given = _BATCH_NORM.bind(*args, **kwargs)
-        given.apply_defaults()
-        x, mean, variance, weight, bias, training, _, eps = given.arguments.values()
+        x, mean, variance, weight, bias, training, _, eps = _of_batch_norm(*args, **kwargs)
         fixed = [t for t in (mean, variance, weight, bias) if t is not None]
-        if training or mean is None or variance is None or any(t.requires_grad for t in fixed) or not x.requires_grad:
+        if training or mean is None or variance is None or any(t.requires_grad for t in fixed):
             return func(*args, **kwargs)
-        factor = (variance + eps).rsqrt() * (1 if weight is None else weight)
-        factor = factor.view(-1, *[1] * (x.ndim - 2))
-        return _FrozenNorm.apply(x, factor, lambda x: F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps))
+        wide = torch.promote_types(variance.dtype, torch.float32)  # in half precision eps would vanish
+        factor = (variance.to(wide) + eps).rsqrt()
+        factor = factor if weight is None else factor * weight
+        shift = -mean * factor if bias is None else torch.addcmul(bias.to(wide), mean.to(wide), factor, value=-1)
+        each = (-1, *[1] * (x.ndim - 2))
+        return torch.addcmul(shift.view(each), x.to(factor.dtype), factor.view(each)).to(x.dtype)
 
 
-_BATCH_NORM = inspect.signature(F.batch_norm)
+def _of_batch_norm(
+    input: Tensor,  # noqa: A002 - the name by which F.batch_norm may be given it
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Any, ...]:
+    """The arguments of F.batch_norm in their order, however they were given."""
+    return input, running_mean, running_var, weight, bias, training, momentum, eps
 
 
 class _PositiveGradient(torch.autograd.Function):

@@ -241,6 +241,32 @@ def test_fixed_norms_have_the_gradient_of_pytorchs_own_and_keep_less(affine: boo
     assert kept.nbytes < 2.5 * kept.activations["0"].nbytes + x.nbytes
 
 
+@pytest.mark.parametrize("layer", ["0", "3"])
+def test_fixed_norms_answer_as_pytorchs_own_before_the_graph_and_in_it(layer: str) -> None:
+    module = seeded(lambda: nn.Sequential(*convolution_norm(3, 8), *convolution_norm(8, 4), nn.Flatten()))
+    kept = capture(module, inputs(8), [layer])
+    torch.testing.assert_close(kept.logits.detach(), module(inputs(8)), rtol=1e-6, atol=1e-6)
+
+
+def test_fixed_norms_in_half_precision_are_as_exact_as_pytorchs_own() -> None:
+    def module() -> nn.Module:
+        return nn.Sequential(*convolution_norm(3, 8), nn.Flatten())
+
+    exact, half = seeded(module), seeded(module).bfloat16()
+    half[1].running_var.fill_(2**-20)  # far below eps, which half precision would lose beside larger numbers
+    exact.load_state_dict({name: value.float() for name, value in half.state_dict().items()})
+    x = inputs(8).bfloat16()
+    kept = capture(half, x, ["0"])
+    assert kept.logits.dtype == torch.bfloat16
+    own = (half(x) - exact(x.float())).abs().max()
+    assert (kept.logits - exact(x.float())).abs().max() <= 1.5 * own
+
+
+def convolution_norm(before: int, after: int) -> tuple[nn.Module, ...]:
+    """A convolution whose result is normalised and rectified."""
+    return nn.Conv2d(before, after, 3), nn.BatchNorm2d(after), nn.ReLU()
+
+
 def test_norms_whose_weights_follow_from_the_photo_keep_pytorchs_gradient() -> None:
     class Conditional(nn.Module):
         def __init__(self) -> None:
