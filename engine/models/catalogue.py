@@ -1,4 +1,7 @@
-"""The networks that can be loaded by name: the embedded one and torchvision's classifiers."""
+"""The networks that can be loaded by name: the embedded one and torchvision's classifiers.
+
+torchvision is imported where one of its networks is asked for, and not before: it takes longer than torch itself.
+"""
 
 import inspect
 import itertools
@@ -11,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -20,6 +22,7 @@ from engine import memory
 from engine.capture import record_calls
 from engine.errors import ModelError, WeightsError
 from engine.models.model import Model, Preprocess, squared
+from engine.models.resnet18 import CENTRES, PIXEL_BYTES, resnet18
 from engine.models.weights import (
     Progress,
     check_file,
@@ -45,6 +48,21 @@ _ONE_SIZE = ("vit_", "maxvit_")  # they run at the size they were trained at, an
 # The tutorial's networks first; their published weights are those of the papers (version 1), whose
 # probabilities are not flattened by label smoothing.
 FEATURED = ("resnet18", "resnet34", "resnet50", "resnet101", "vgg16")
+OTHERS = (
+    "alexnet", "convnext_base", "convnext_large", "convnext_small", "convnext_tiny", "densenet121", "densenet161",
+    "densenet169", "densenet201", "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3",
+    "efficientnet_b4", "efficientnet_b5", "efficientnet_b6", "efficientnet_b7", "efficientnet_v2_l",
+    "efficientnet_v2_m", "efficientnet_v2_s", "googlenet", "inception_v3", "maxvit_t", "mnasnet0_5", "mnasnet0_75",
+    "mnasnet1_0", "mnasnet1_3", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "regnet_x_16gf",
+    "regnet_x_1_6gf", "regnet_x_32gf", "regnet_x_3_2gf", "regnet_x_400mf", "regnet_x_800mf", "regnet_x_8gf",
+    "regnet_y_128gf", "regnet_y_16gf", "regnet_y_1_6gf", "regnet_y_32gf", "regnet_y_3_2gf", "regnet_y_400mf",
+    "regnet_y_800mf", "regnet_y_8gf", "resnet152", "resnext101_32x8d", "resnext101_64x4d", "resnext50_32x4d",
+    "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0", "squeezenet1_0",
+    "squeezenet1_1", "swin_b", "swin_s", "swin_t", "swin_v2_b", "swin_v2_s", "swin_v2_t", "vgg11", "vgg11_bn",
+    "vgg13", "vgg13_bn", "vgg16_bn", "vgg19", "vgg19_bn", "vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32",
+    "wide_resnet101_2", "wide_resnet50_2",
+)  # fmt: skip
+"""torchvision's other classifiers: a list of what it would list itself."""
 
 _TITLES = {
     "resnet": "ResNet-",
@@ -53,15 +71,17 @@ _TITLES = {
     "alexnet": "AlexNet",
     "googlenet": "GoogLeNet",
 }
+# What is known of an architecture beforehand, and else found with a pass each.
+_KNOWN: Mapping[str, Mapping[str, Any]] = {
+    "resnet18": {"pixel_bytes": PIXEL_BYTES, "centres": {(layer, 0, 0): centre for layer, centre in CENTRES.items()}},
+}
 _wrapped = itertools.count()
 _seeding = threading.Lock()
 
 
-@cache
 def names() -> tuple[str, ...]:
     """The names that `load` takes: "embedded", the tutorial's networks, then torchvision's others."""
-    others = torchvision.models.list_models(module=torchvision.models)
-    return (EMBEDDED, *FEATURED, *(name for name in others if name not in FEATURED))
+    return (EMBEDDED, *FEATURED, *OTHERS)
 
 
 def title(name: str) -> str:
@@ -176,7 +196,8 @@ def card(name: str) -> dict[str, Any]:
 
 def _embedded(weights: str | Path, device: torch.device) -> Model:
     facts = card("recogniser")
-    module = _build(facts["architecture"], len(facts["classes"]))
+    architecture, classes, random = facts["architecture"], len(facts["classes"]), weights == "random"
+    module = _build(architecture, classes, random=random)
     path = ASSETS / "recogniser.safetensors"
     said, training, key = "embedded weights", " ".join(facts["training"]), f"embedded:{facts['sha256']}"
     if weights == "default":
@@ -195,7 +216,7 @@ def _embedded(weights: str | Path, device: torch.device) -> Model:
         key, EMBEDDED, facts["title"], _ready(module, device), tuple(facts["classes"]),
         squared(tuple(facts["mean"]), tuple(facts["std"])), facts["size"], tuple(facts["sizes"]), said,
         training, tuple(tuple(group) for group in facts["imagenet"]), facts.get("default_layers", {}), device=device,
-        reached=_reached(facts) if weights == "default" else "",
+        reached=_reached(facts) if weights == "default" else "", **_KNOWN.get(architecture, {}),
     )  # fmt: skip
 
 
@@ -213,18 +234,27 @@ def _reached(facts: Mapping[str, Any]) -> str:
 
 
 def _published(name: str) -> Any:
+    import torchvision
+
     entries = torchvision.models.get_model_weights(name)
     return getattr(entries, "IMAGENET1K_V1", entries.DEFAULT)
 
 
-def _build(name: str, classes: int, side: int = 224) -> nn.Module:
-    """The architecture with seeded random weights; torch's global generator is left as it was."""
+def _build(name: str, classes: int, side: int = 224, random: bool = True) -> nn.Module:
+    """The architecture with seeded random weights; torch's global generator is left as it was.
+
+    Where not even `random` ones are needed, the network may come with weights that are still to be filled.
+    """
     with _seeding, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)  # torch.manual_seed would seed accelerators too, for good
-        return _architecture(name, classes, side)
+        return _architecture(name, classes, side, random)
 
 
-def _architecture(name: str, classes: int, side: int = 224) -> nn.Module:
+def _architecture(name: str, classes: int, side: int = 224, random: bool = True) -> nn.Module:
+    if name == "resnet18":
+        return resnet18(classes, random)
+    import torchvision
+
     options: dict[str, Any] = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
         # Their published weights want another normalisation, which they then do themselves.

@@ -32,7 +32,9 @@ class Model:
     says in words where the weights come from; `training` what they were trained on; `reached`, in a sentence, how
     often the answers were right where that was measured (else ""). `imagenet[c]` are the ImageNet indices that
     class c stands for (empty where that is not known). `sizes` are the input sizes offered, `size` the usual one.
-    `favourites` maps a method to the layer that was measured to suit it.
+    `favourites` maps a method to the layer that was measured to suit it. `pixel_bytes` is what a pass and its gradients
+    take for every pixel of the input, where that is known beforehand (else 0, and it is estimated); `centres`, where
+    they are known, are those of `engine.geometry.origin` by (layer, H modulo 32, W modulo 32).
     """
 
     key: str
@@ -49,6 +51,8 @@ class Model:
     favourites: Mapping[str, str] = field(default_factory=dict, repr=False)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reached: str = ""
+    pixel_bytes: int = 0
+    centres: Mapping[tuple[str, int, int], tuple[float, float]] = field(default_factory=dict, repr=False)
     _known: dict[int | tuple[int, int], tuple[Layer, ...]] = field(default_factory=dict, repr=False)
     _origins: dict[tuple[str, int, int], tuple[float, float]] = field(default_factory=dict, repr=False)
     _footprints: dict[tuple[int, int], int | None] = field(default_factory=dict, repr=False)
@@ -84,7 +88,8 @@ class Model:
         height, width = inputs.shape[-2:]
         with self._lock:
             if (height, width) not in self._footprints:
-                self._footprints[height, width] = footprint(self.module, inputs)
+                known = self.pixel_bytes * height * width
+                self._footprints[height, width] = known or footprint(self.module, inputs)
             need = self._footprints[height, width]
         if need is not None:
             free = torch.cuda.mem_get_info(inputs.device)[0] if inputs.is_cuda else memory.available()
@@ -97,7 +102,7 @@ class Model:
         key = (layer.name, rows % PERIOD, columns % PERIOD)
         with self._lock:
             if key not in self._origins:
-                self._origins[key] = origin(self.module, layer.name, inputs)
+                self._origins[key] = self.centres.get(key) or origin(self.module, layer.name, inputs)
             return extent(self._origins[key], (layer.height, layer.width), (rows, columns))
 
     def prepare(self, image: Image.Image, size: int) -> Tensor:

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine import Engine, Model
+from engine.capture import footprint
 from engine.errors import ImageError, ModelError, WeightsError
+from engine.geometry import PERIOD, origin
 from engine.models import catalogue
 from engine.models.model import squared
+from engine.models.resnet18 import resnet18
 from engine.models.weights import sha256
 from tests.networks import seeded, small
 
@@ -32,6 +37,41 @@ def test_names_begin_with_the_embedded_and_the_tutorials_networks() -> None:
     names = catalogue.names()
     assert names[:6] == ("embedded", "resnet18", "resnet34", "resnet50", "resnet101", "vgg16")
     assert len(set(names)) == len(names) > 60
+    assert sorted(names[1:]) == torchvision.models.list_models(module=torchvision.models)
+
+
+@pytest.mark.parametrize("classes", [3, 22])
+def test_the_own_resnet_is_torchvisions_bit_for_bit(classes: int) -> None:
+    theirs = seeded(lambda: torchvision.models.resnet18(num_classes=classes))
+    ours = seeded(lambda: resnet18(classes))
+    assert [name for name, _ in ours.named_modules()] == [name for name, _ in theirs.named_modules()]
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    pairs = zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    photo = torch.randn(1, 3, 96, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(ours.eval()(photo), theirs.eval()(photo))
+
+
+def test_what_is_known_of_the_embedded_network_beforehand_is_so(shared: Engine) -> None:
+    model = shared.load()
+    for side in (*model.sizes, 1024):
+        photo = torch.zeros(1, 3, side, side)
+        need = footprint(model.module, photo)
+        assert need is not None and need <= model.pixel_bytes * side**2 <= 1.1 * need
+    for side in model.sizes:
+        for layer in model.layers(side):
+            if layer.principal:
+                found = origin(model.module, layer.name, torch.zeros(1, 3, side, side))
+                assert model.centres[layer.name, side % PERIOD, side % PERIOD] == found
+
+
+def test_the_embedded_network_needs_neither_torchvision_nor_torchs_compiler() -> None:
+    program = (
+        "import sys; from PIL import Image; from engine import Engine; engine = Engine(device='cpu'); "
+        "engine.trace(engine.load(), Image.new('RGB', (64, 48), 'teal')); "
+        "print([name for name in ('torchvision', 'torch._dynamo', 'scipy', 'streamlit') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("name", [name for name in catalogue.names() if name != "embedded"])
