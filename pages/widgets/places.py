@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.bundle import UPLOAD, UPLOAD_REFERENCE, File, Place
 from engine.errors import BundleError
-from pages.widgets import fixation_places, fixation_state, quality_photos, quality_state, session
+from pages.widgets import session
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,27 @@ class Return:
     files: Mapping[str, Callable[[File, Place], None]] = field(default_factory=dict)
 
 
-RETURNS = {
-    "compare": Return({"choice": session.from_address}, {UPLOAD: "upload"}),
-    "human_saliency": Return(
-        {"choice": session.from_address, "looking": fixation_state.from_address}, {UPLOAD: "upload"},
-        fixation_places.FILES,
-    ),
-    "image_quality": Return(
-        {quality_state.state.key: quality_state.from_address},
-        {UPLOAD: quality_photos.OWN, UPLOAD_REFERENCE: quality_photos.REFERENCE},
-    ),
-}  # fmt: skip
-"""A page of `pages/` by its name: what is not here cannot be gone back to."""
+def _human_saliency() -> Return:
+    from pages.widgets import fixation_places, fixation_state
+
+    states = {"choice": session.from_address, "looking": fixation_state.from_address}
+    return Return(states, {UPLOAD: "upload"}, fixation_places.FILES)
+
+
+def _image_quality() -> Return:
+    from pages.widgets import quality_photos, quality_state
+
+    photos = {UPLOAD: quality_photos.OWN, UPLOAD_REFERENCE: quality_photos.REFERENCE}
+    return Return({quality_state.state.key: quality_state.from_address}, photos)
+
+
+RETURNS: Mapping[str, Callable[[], Return]] = {
+    "compare": lambda: Return({"choice": session.from_address}, {UPLOAD: "upload"}),
+    "human_saliency": _human_saliency,
+    "image_quality": _image_quality,
+}
+"""A page of `pages/` by its name: what is not here cannot be gone back to. What a page needs is imported by those who
+go there: the first page would wait for all of it."""
 
 
 def check(place: Place) -> None:
@@ -45,7 +54,7 @@ def check(place: Place) -> None:
 def go(place: Place, here: str) -> NoReturn:
     """Show the place instead of the page `here`: what the person brought, then the state, then the page itself."""
     check(place)
-    back = RETURNS[place.page]
+    back = RETURNS[place.page]()
     if place.photos:
         for role, key in back.photos.items():
             st.session_state.pop(key, None)
