@@ -6,6 +6,7 @@ import streamlit as st  # isort: skip
 
 from pages.widgets.comeback import come_back
 from pages.widgets.privacy import privacy
+from pages.widgets.tidy import tidy
 
 st.set_page_config(page_title="Expectancy Explorer", page_icon="🔎", layout="wide")
 st.navigation(
@@ -23,3 +24,4 @@ st.navigation(
 ).run()
 privacy()
 come_back()
+tidy()
