@@ -209,13 +209,16 @@ class Engine:
         for each in (photo, other):
             if each is not None:
                 self._watch(each.digest)
-        key = ("quality", photo.digest, other.digest if other else None, stride)
 
         def make() -> "QualityResult":
             network = quality.load("full-reference" if other else "no-reference", self.device)
             return quality.assess(network, photo.pixels, other.pixels if other else None, stride, progress)
 
-        return self._cache.get(key, make, _result_bytes)
+        return self._cache.get(_quality_key(photo, other, stride), make, _result_bytes)
+
+    def has_quality(self, photo: Photo, reference: Photo | None = None, stride: int = 8) -> bool:
+        """Whether :meth:`quality` has its result already."""
+        return _quality_key(photo, reference, stride) in self._cache
 
     def forget(self, digest: str) -> None:
         """Let go of everything that was computed for a photo."""
@@ -266,6 +269,10 @@ def _notes(trace: Trace, asked: Method, ask: Ask, values: NDArray[np.float32]) -
     if asked.id == "contrast-variance" and len(trace.logits) > 64 and not trace.closed_form(ask.layer):
         notes.append("estimated from 64 random vectors")
     return tuple(notes)
+
+
+def _quality_key(photo: Photo, reference: Photo | None, stride: int) -> tuple[str, str, str | None, int]:
+    return ("quality", photo.digest, reference.digest if reference else None, stride)
 
 
 def _result_bytes(result: "QualityResult") -> int:

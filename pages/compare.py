@@ -1,8 +1,11 @@
 """Compare: one photo, several questions side by side."""
 
+from dataclasses import replace
+from hashlib import blake2b
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from engine import METHODS, Trace
 from engine.bundle import Place
@@ -11,13 +14,25 @@ from engine.export import pass_facts
 from engine.images import Photo
 from pages.widgets import session
 from pages.widgets.about import about
+from pages.widgets.ahead import ahead
 from pages.widgets.class_bars import class_bars
-from pages.widgets.desk import corner, desk
+from pages.widgets.desk import corner, desk, remember
 from pages.widgets.image_picker import image_picker
 from pages.widgets.layer_strip import LayerThumbnail, layer_strip
 from pages.widgets.map_panel import MAX_PANELS, PanelEvent, PanelPhoto, map_panel
-from pages.widgets.panels import OFFERED, changed_options, changed_row, method_at, options_of, panel
-from pages.widgets.question_bar import known_layer, network, question
+from pages.widgets.panels import (
+    AWAITED,
+    OFFERED,
+    asks_about_foil,
+    changed_options,
+    changed_row,
+    judge_quality,
+    method_at,
+    options_of,
+    panel,
+    quality_is_awaited,
+)
+from pages.widgets.question_bar import fact_and_foil, foil_selector, known_layer, network, question
 from pages.widgets.session import UPLOAD, Choice
 from pages.widgets.share import Shown
 from pages.widgets.style import style
@@ -38,36 +53,83 @@ def page() -> None:
             st.error(str(error), icon=":material/error:")
         else:
             shown = explore(choice, photo, trace)
-    uploaded = {UPLOAD: photo} if choice.photo == UPLOAD and "upload" in st.session_state else {}
-    desk(room, Place("compare", session.to_address(choice), uploaded), shown, OFFERED)
+    opened = desk(room, place_of(choice, photo), shown, OFFERED)
     session.publish()
+    if shown is not None and shown.unfinished and not opened:
+        judge_quality(photo)
+        st.rerun()
 
 
 def explore(choice: Choice, photo: Photo, trace: Trace) -> Shown:
     """Everything below the choice of photo and network."""
-    fact, foil = question(choice, trace)
+    fact, _ = fact_and_foil(choice, trace)
+    foil_room = question(choice, trace, fact)
     with st.container(key="body"):
         answers, maps = st.columns([1, 4], gap="medium")
+    with maps:
+        maps_room = st.container()
     with answers:
         said(trace, photo)
-        class_bars(
-            shown_answers(trace, fact, foil), fact, foil, key="bars", all_names=trace.answer.names,
-            probabilities=trace.answer.probabilities, on_foil=lambda index: session.change(foil=index),
-        )  # fmt: skip
+        shown: Shown = of_the_foil(choice, photo, trace, foil_room, maps_room)
     with maps:
-        places = choice.panels[:MAX_PANELS]
-        panels = [panel(place, method_at(place), choice, trace, photo, fact, foil) for place in places]
-        map_panel(
-            panel_photo(photo), panels, key="panels", methods=OFFERED,
-            on_event=lambda event: react(event, choice, trace, fact, foil),
-        )  # fmt: skip
         strip(choice, photo, trace, fact)
         options(choice)
     about(trace.model)
-    return Shown(
-        heading(trace, fact, foil), photo, panel_photo(photo), tuple(panels), settings(choice, photo, trace),
-        pass_facts(trace),
+    return shown
+
+
+@st.fragment
+def of_the_foil(
+    drawn: Choice, photo: Photo, trace: Trace, foil_room: DeltaGenerator, maps_room: DeltaGenerator
+) -> Shown:
+    """All that another foil changes. It runs without the rest of the page, which was drawn for the choice `drawn`."""
+    choice = session.current()
+    if replace(choice, foil=drawn.foil) != drawn:
+        st.rerun()  # another row of panels has other options below it
+    fact, foil = fact_and_foil(choice, trace)
+    with foil_room:
+        foil_selector(trace, foil)
+    answers = shown_answers(trace, fact, foil)
+    class_bars(
+        answers, fact, foil, key="bars", all_names=trace.answer.names,
+        probabilities=trace.answer.probabilities, on_foil=lambda index: session.change(foil=index),
     )  # fmt: skip
+    places = choice.panels[:MAX_PANELS]
+    awaited = quality_is_awaited(choice, photo)
+    panels = [panel(place, method_at(place), choice, trace, photo, fact, foil, judge=not awaited) for place in places]
+    view = blake2b(repr((trace.key, fact, choice.layer, places, choice.options)).encode(), digest_size=8).hexdigest()
+    with maps_room:
+        map_panel(
+            panel_photo(photo), panels, key="panels", methods=OFFERED, view=view, foil=foil,
+            on_event=lambda event: react(event, choice, trace, fact, foil),
+        )  # fmt: skip
+    send_ahead(view, answers, choice, photo, trace, fact)
+    shown = Shown(
+        heading(trace, fact, foil), photo, panel_photo(photo), tuple(panels), settings(choice, photo, trace),
+        pass_facts(trace), unfinished=AWAITED if awaited else "",
+    )  # fmt: skip
+    remember(place_of(choice, photo), shown)
+    session.publish()
+    return shown
+
+
+def send_ahead(
+    view: str, answers: list[tuple[int, str, float]], choice: Choice, photo: Photo, trace: Trace, fact: int
+) -> None:
+    """What each of the shown answers would make of the panels as the foil, the present one too: it is sent once."""
+    asking = [place for place in choice.panels[:MAX_PANELS] if asks_about_foil(method_at(place))]
+    if asking:
+        foils = [foil for foil, _, _ in answers]
+        ahead(
+            view, {q: [panel(at, method_at(at), choice, trace, photo, fact, q) for at in asking] for q in foils},
+            key="ahead",
+        )  # fmt: skip
+
+
+def place_of(choice: Choice, photo: Photo) -> Place:
+    """Where the person is."""
+    uploaded = {UPLOAD: photo} if choice.photo == UPLOAD and "upload" in st.session_state else {}
+    return Place("compare", session.to_address(choice), uploaded)
 
 
 def heading(trace: Trace, fact: int, foil: int) -> str:

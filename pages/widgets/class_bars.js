@@ -44,6 +44,7 @@ class Bars {
     this.timer = setTimeout(() => { this.pending = null; this.show(); }, PATIENCE);
     this.show();
     say(this.spoken, `The foil is ${this.names[foil]}`);
+    globalThis.dispatchEvent(new CustomEvent("expectancy-chosen", {detail: foil}));  // panels may have its maps already
     this.send(foil);
   }
 

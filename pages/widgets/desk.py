@@ -32,8 +32,7 @@ def desk(room: DeltaGenerator, place: Place, shown: Shown | None, methods: Seque
     if "bundle_view" in st.session_state:
         st.session_state[_BROUGHT] = {"id": secrets.token_hex(4), "text": st.session_state.pop("bundle_view")}
     if shown is not None:
-        history.record(Look(place, shown.heading, shown.small, shown.panels))
-        tell_opened(place, shown)
+        remember(place, shown)
     header = {
         "methods": [list(method) for method in methods],
         "maps": shown is not None,
@@ -48,3 +47,9 @@ def desk(room: DeltaGenerator, place: Place, shown: Shown | None, methods: Seque
     else:
         share_dialog(place, shown, str(event.get("view", ""))[:2000], str(event.get("address", ""))[:4000])
     return True
+
+
+def remember(place: Place, shown: Shown) -> None:
+    """Put what is shown into the history: for a part of a page that runs without the rest, and so without desk()."""
+    history.record(Look(place, shown.heading, shown.small, shown.panels))
+    tell_opened(place, shown)

@@ -3,6 +3,7 @@
 const ZOOM_MOST = 12;
 const KEYS = "Left and right arrow: another foil. Up and down: another layer. Shift and an arrow: move the crosshair. " +
   "Plus, minus, 0: zoom. A click, then the wheel, zooms too; drag to move.";
+const PATIENCE = 3000;  // ms that maps which came ahead stay while those of earlier choices still come in
 const LOOK_ALL = ["hide", "colours", "values", "scale", "look", "fade", "zoom", "maps"];
 
 class Row {
@@ -23,6 +24,7 @@ class Row {
     settleIn(root, style, this.element);
     this.sizes = new ResizeObserver(() => this.want("size"));
     this.presented = (event) => this.present(event);
+    this.chosen = ({detail}) => this.showAhead(detail);
   }
 
   // `turn` tells a later message from an earlier one.
@@ -30,6 +32,14 @@ class Row {
     this.open();
     this.send = (event) => component.setTriggerValue("event", event);
     const {header, rest} = unpack(component.data);
+    clearTimeout(this.timer);
+    if (this.pending && this.view === header.view && this.pending.foil !== header.foil) {
+      const late = () => { this.pending = null; if (turn === this.turn) this.receive(component, turn); };
+      this.timer = setTimeout(late, PATIENCE);
+      return;
+    }
+    this.pending = null;
+    this.view = header.view;
     if (header.photo.digest !== this.photo.digest) {
       const bitmap = await bitmapOf(header.photo.digest);
       if (turn !== this.turn) return;  // until now the old picture stayed; a newer message draws its own
@@ -40,17 +50,26 @@ class Row {
     this.apply(header, rest);
   }
 
+  // The foil that was just chosen: where its maps came ahead they are shown now, and Python's follow.
+  showAhead(foil) {
+    const {view, foils, rest} = shelf.ahead ?? {};
+    this.pending = this.view && view === this.view && foils[foil] ? {foil} : null;
+    if (!this.pending) return;
+    for (const told of foils[foil]) this.panels.get(told.id)?.receive(told, gridsOf(told, rest), this.methods, this.marks);
+    this.want("map", "point");
+    this.draw();  // in the same frame as the texts
+  }
+
   apply({photo, panels, methods, canAdd, marks, columns}, rest) {
     this.element.style.setProperty("--aspect", `${photo.w} / ${photo.h}`);
-    this.methods = methods;
+    Object.assign(this, {methods, marks});
     const kept = new Map();
     const ids = new Set(panels.map(({id}) => id));
     const before = [...this.panels].map(([id, panel]) => (ids.has(id) ? null : panel));
     for (const [at, told] of panels.entries()) {  // where another method took a place, its element and the focus stay
       const panel = this.panels.get(told.id) ?? before[at] ?? new Panel(this);
       kept.set(told.id, panel);
-      const [values, slope, level] = ["values", "slope", "level"].map((name) => numbersAt(told[name], rest));
-      panel.receive(told, {values, slope, level}, methods, marks);
+      panel.receive(told, gridsOf(told, rest), methods, marks);
     }
     const order = [...kept.values()].map((panel) => panel.element);
     if (order.length !== this.grid.childElementCount || order.some((element, i) => element !== this.grid.children[i])) {
@@ -73,12 +92,15 @@ class Row {
   open() {
     this.unwatch ??= watchView((names) => this.viewed(names));
     globalThis.addEventListener("expectancy-present", this.presented);
+    globalThis.addEventListener("expectancy-chosen", this.chosen);
   }
 
   close() {
     this.unwatch?.();
     this.unwatch = null;
     globalThis.removeEventListener("expectancy-present", this.presented);
+    globalThis.removeEventListener("expectancy-chosen", this.chosen);
+    clearTimeout(this.timer);
   }
 
   // A key of presenter mode, for the first row that there is: the next foil or layer, or the method at that number.
@@ -226,6 +248,10 @@ class Row {
     if (this.add.value) this.send({kind: "add", method: this.add.value});
     this.add.value = "";
   }
+}
+
+function gridsOf(told, rest) {
+  return Object.fromEntries(["values", "slope", "level"].map((name) => [name, numbersAt(told[name], rest)]));
 }
 
 function clamped(x, y, share) {

@@ -127,6 +127,8 @@ def map_panel(
     methods: Sequence[tuple[str, str]] = (),
     can_add: bool = True,
     columns: int | None = None,
+    view: str = "",
+    foil: int | None = None,
     on_event: Callable[[PanelEvent], None] | None = None,
 ) -> PanelEvent | None:
     """Draw up to eight linked panels.
@@ -138,6 +140,8 @@ def map_panel(
         methods: (id, title) of what a panel can be switched to, and what "add a panel" offers.
         can_add: whether to offer another panel (never beyond five).
         columns: panels in a row where the window is wide enough; None: as many as fit well.
+        view: names everything that the panels depend on, but for `foil`: see `pages.widgets.ahead`.
+        foil: the foil that they are drawn for.
         on_event: called with the event before the page's script runs again: the place to change state.
 
     Returns:
@@ -156,6 +160,8 @@ def map_panel(
         "canAdd": can_add and bool(methods) and len(panels) < MAX_PANELS,
         "marks": MARKED_Q,
         "columns": columns,
+        "view": view,
+        "foil": foil,
     }
 
     def told(event: dict[str, Any]) -> None:

@@ -1,7 +1,10 @@
 """From the engine's maps to the panels of the screen: titles, questions, sentences and honest labels."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+import streamlit as st
 
 from engine import METHODS, Map, Trace, method
 from engine.errors import ExplorerError
@@ -10,9 +13,13 @@ from engine.images import Photo
 from engine.methods import Method
 from pages.widgets import session
 from pages.widgets.map_panel import MAX_PANELS, Panel, PanelEvent
-from pages.widgets.session import QUALITY, Choice
+from pages.widgets.session import QUALITY, UPLOAD, Choice
 
-OFFERED = ((QUALITY, "Contrastive quality"), *((m.id, m.title) for m in METHODS))
+_JUDGED = "quality_judged"  # in the session: the digest of the photo that was judged last
+
+QUALITY_TITLE = "Contrastive quality"
+AWAITED = "The photo’s quality is being judged …"
+OFFERED = ((QUALITY, QUALITY_TITLE), *((m.id, m.title) for m in METHODS))
 
 
 def changed_row(row: tuple[str, ...], event: PanelEvent) -> tuple[str, ...]:
@@ -37,17 +44,27 @@ def method_at(place: str) -> str:
     return place.partition("~")[0]
 
 
+def asks_about_foil(name: str) -> bool:
+    """Whether another foil changes what the panel of this method shows or says."""
+    return any(asked.id == name and asked.needs_foil for asked in METHODS)
+
+
 def _new_place(row: tuple[str, ...], name: str) -> str:
     return next(place for place in (name, *(f"{name}~{n}" for n in range(2, MAX_PANELS + 2))) if place not in row)
 
 
-def panel(place: str, name: str, choice: Choice, trace: Trace, photo: Photo, fact: int, foil: int) -> Panel:
+def panel(
+    place: str, name: str, choice: Choice, trace: Trace, photo: Photo, fact: int, foil: int, judge: bool = True
+) -> Panel:
     """The panel at `place` for the method `name` ("quality" or an id of METHODS).
 
-    What cannot be shown becomes a panel with the sentence that says why.
+    What cannot be shown becomes a panel with the sentence that says why. Without `judge` the photo's quality is not
+    asked for: its panel says that it is awaited.
     """
     removable = len(choice.panels) > 1
     try:
+        if name == QUALITY and not judge:
+            return Panel(place, QUALITY_TITLE, "", AWAITED, None, method=name, removable=removable)
         if name == QUALITY:
             return _quality(place, photo, removable)
         asked = method(name)
@@ -72,6 +89,23 @@ def panel(place: str, name: str, choice: Choice, trace: Trace, photo: Photo, fac
         removable=removable,
         facts=map_facts(trace, found),
     )
+
+
+def quality_is_awaited(choice: Choice, photo: Photo) -> bool:
+    """Whether a photo of one's own is still to be judged. That takes longer than all other maps, which do not wait."""
+    return (
+        choice.photo == UPLOAD
+        and QUALITY in map(method_at, choice.panels)
+        and not session.engine().has_quality(photo)
+        and st.session_state.get(_JUDGED) != photo.digest
+    )
+
+
+def judge_quality(photo: Photo) -> None:
+    """Do it, behind all that the page has drawn; where it cannot be done, the panel says why in the next run."""
+    st.session_state[_JUDGED] = photo.digest
+    with suppress(ExplorerError):
+        session.engine().quality(photo)
 
 
 def options_of(choice: Choice, asked: Method) -> dict[str, Any]:
@@ -100,7 +134,7 @@ def _quality(place: str, photo: Photo, removable: bool) -> Panel:
     height, width = result.evidence.shape
     return Panel(
         place,
-        "Contrastive quality",
+        QUALITY_TITLE,
         f"Why {result.score:.2f}, rather than {{Q}}?",
         "Where the photo’s quality keeps its score from being {Q}: below it, or above it.",
         result.intercept,

@@ -1,6 +1,9 @@
 """The question as a sentence with its selectors in it, and the network that is asked."""
 
+from typing import Any
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from engine import Model, Trace
 from engine.errors import ExplorerError, WeightsError
@@ -11,6 +14,7 @@ from pages.widgets.session import Choice
 from pages.widgets.work import going
 
 EACH_METHODS_OWN = ""
+CLASS_WIDTH = 260
 
 
 def network(choice: Choice) -> Model | None:
@@ -34,11 +38,8 @@ def network(choice: Choice) -> Model | None:
     return model
 
 
-def question(choice: Choice, trace: Trace) -> tuple[int, int]:
-    """Draw "Why P, rather than Q? seen at layer"; give the indices of P and Q."""
-    fact, foil = fact_and_foil(choice, trace)
-    every = range(len(trace.answer.names))
-    names = trace.answer.names.__getitem__
+def question(choice: Choice, trace: Trace, fact: int) -> DeltaGenerator:
+    """Draw "Why P, rather than Q? seen at layer"; give the room in that sentence that is for :func:`foil_selector`."""
     principal = [layer for layer in trace.layers if layer.principal]
     grids = {layer.name: f"{layer.name} ({layer.grid})" for layer in trace.layers}
     layers = [EACH_METHODS_OWN, *(layer.name for layer in principal)]
@@ -46,17 +47,27 @@ def question(choice: Choice, trace: Trace) -> tuple[int, int]:
         layers.append(choice.layer)
     with st.container(horizontal=True, vertical_alignment="center", key="question"):
         st.html("<h2>Why</h2>", width="content")
-        st.selectbox("Fact P", every, format_func=names, label_visibility="collapsed", width=260,
-                     help="The answer that is explained", **session.bound("fact", fact, "fact"))  # fmt: skip
+        _class_selector("Fact P", fact, "fact", trace, help="The answer that is explained", width=CLASS_WIDTH)
         st.html("<h2>, rather than</h2>", width="content")
-        st.selectbox("Foil Q", every, format_func=names, label_visibility="collapsed", width=260,
-                     **session.bound("foil", foil, "foil"))  # fmt: skip
+        room = st.container(width=CLASS_WIDTH, key="question_foil")
         st.html("<h2>? Seen at</h2>", width="content")
         st.selectbox(
             "Seen at layer", layers, format_func=lambda name: grids.get(name, "each method’s own layer"),
             label_visibility="collapsed", width=230, **session.bound("layer", known_layer(choice, trace), "layer"),
         )  # fmt: skip
-    return fact, foil
+    return room
+
+
+def foil_selector(trace: Trace, foil: int) -> None:
+    """Draw the choice of Q."""
+    _class_selector("Foil Q", foil, "foil", trace)
+
+
+def _class_selector(label: str, index: int, name: str, trace: Trace, **how: Any) -> None:
+    st.selectbox(
+        label, range(len(trace.answer.names)), format_func=trace.answer.names.__getitem__,
+        label_visibility="collapsed", **session.bound(name, index, name), **how,
+    )  # fmt: skip
 
 
 def fact_and_foil(choice: Choice, trace: Trace) -> tuple[int, int]:

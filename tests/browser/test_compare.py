@@ -64,6 +64,59 @@ def test_a_click_on_a_bar_makes_the_foil_and_the_maps_follow(compare: Open) -> N
     assert drawn(page, 1) != before
 
 
+def test_maps_of_the_shown_answers_came_ahead_and_are_there_at_the_click(compare: Open) -> None:
+    seen = compare("/?panels=gradcam,contrast,features")
+    page, before = seen.page, drawn(seen.page, 1)
+    bar = page.locator(".bars button[aria-pressed=false]").nth(2)
+    name = bar.locator(".label").inner_text()
+    canvas = panels(page).nth(1).locator("canvas.map").element_handle()
+    at_once = bar.evaluate("(bar, canvas) => { bar.click(); return canvas.toDataURL(); }", canvas)
+    assert at_once.encode() != before, "in the same turn of the browser: nothing was sent yet"
+    assert f"rather than {name}?" in questions(page)[1]
+    page.wait_for_url(re.compile("foil=[0-9]+"))
+    seen.settle()
+    assert drawn(page, 1) == at_once.encode(), "and Python agrees"
+    again = compare("/?" + page.url.partition("?")[2])
+    assert drawn(again.page, 1) == at_once.encode()
+
+
+def test_quick_clicks_end_at_the_last_one(compare: Open) -> None:
+    seen = compare("/?panels=gradcam,contrast,features")
+    page = seen.page
+    bars = page.locator(".bars button[aria-pressed=false]")
+    names = [bars.nth(at).locator(".label").inner_text() for at in (1, 2, 3)]
+    for name in names:
+        page.locator(".bars button", has_text=name).first.evaluate("bar => bar.click()")
+        assert f"rather than {name}?" in questions(page)[1]
+    seen.settle()
+    assert f"rather than {names[-1]}?" in questions(page)[1]
+    assert page.get_by_role("combobox", name="Foil Q").input_value() == names[-1]
+
+
+def test_another_foil_runs_what_it_changes_and_nothing_else(compare: Open) -> None:
+    seen = compare("/?panels=gradcam,contrast,contrastive-saliency", frames=True)
+    assert seen.frames is not None
+    seen.frames.clear()
+    seen.page.locator(".bars button[aria-pressed=false]").nth(2).click()
+    seen.page.wait_for_url(re.compile("foil=[0-9]+"))
+    seen.settle()
+    told = b"".join(seen.frames)
+    assert b"Foil Q" in told
+    for unchanged in (b"Fact P", b"Seen at layer", b"Input size", b"Your photo", b"Grad-CAM of", b"Training data"):
+        assert unchanged not in told
+
+
+def test_options_follow_the_methods_in_the_row(compare: Open) -> None:
+    seen = compare("/?panels=gradcam,contrast,features")
+    page, options = seen.page, seen.page.get_by_text("Options of contrastive saliency")
+    assert options.count() == 0
+    panels(page).nth(0).get_by_label("Method of this panel").select_option("contrastive-saliency")
+    options.wait_for()
+    seen.settle()
+    panels(page).nth(0).get_by_label("Method of this panel").select_option("gradcam")
+    options.wait_for(state="detached")
+
+
 def test_another_sample_and_another_layer(compare: Open) -> None:
     seen = compare()
     page, before = seen.page, drawn(seen.page, 0)

@@ -1,13 +1,18 @@
 """The Compare page without a browser: what a person chooses, and what comes of wrong files and wrong links."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.widgets import session
+from engine import Engine
+from engine.errors import ModelError
+from pages.widgets import map_panel, session
+from pages.widgets.map_panel import Panel, PanelPhoto
 from pages.widgets.session import Choice
 from tests.hostile.corpus import HOSTILE_NAMES
 
@@ -117,6 +122,37 @@ def test_an_uploaded_photo_is_explained_and_kept_out_of_the_address() -> None:
     assert chosen(app).photo == "upload"
     assert app.session_state["upload"].name == "holiday.jpg"
     assert dict(app.query_params).get("photo") == ["upload"] or app.query_params["photo"] == "upload"
+
+
+def test_the_other_maps_do_not_wait_for_the_quality_of_ones_own_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    draw, judge = map_panel.map_panel, Engine.quality
+
+    def drawing(photo: PanelPhoto, panels: Sequence[Panel], **how: Any) -> Any:
+        done.append([panel.method for panel in panels if panel.values is not None])
+        return draw(photo, panels, **how)
+
+    def judging(self: Engine, *of: Any, **how: Any) -> Any:
+        done.append("judged")
+        return judge(self, *of, **how)
+
+    app = start(panels="gradcam,quality")
+    monkeypatch.setattr(map_panel, "map_panel", drawing)
+    monkeypatch.setattr(Engine, "quality", judging)
+    upload(app, "new.png", picture((11, 222, 133), "PNG"))
+    assert done == [["gradcam"], "judged", "judged", ["gradcam", "quality"]]
+
+
+def test_a_quality_that_cannot_be_judged_is_told_and_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*of: Any, **how: Any) -> Any:
+        tried.append(1)
+        raise ModelError("No quality today.")
+
+    tried: list[int] = []
+    app = start(panels="gradcam,quality")
+    monkeypatch.setattr(Engine, "quality", refusing)
+    upload(app, "another.png", picture((211, 22, 33), "PNG"))
+    assert len(tried) == 2, "behind the page, and for the panel that says why"
 
 
 @pytest.mark.parametrize(
