@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
 APP, BARE = "app.py", "tests/benchmarks/apps/bare_panels.py"
 PANELS = "/?panels=gradcam,contrast,contrastive-saliency"
+CHANGES = {
+    True: "change of foil on Compare, click to new map painted",
+    False: "the same where the map did not come ahead (a class that was searched for)",
+}
 STEPS = 60
 FRAME = 16.0  # milliseconds
 
-# Milliseconds from the click on `button` until the frame after `state` has changed was given to the screen.
+# Milliseconds from the click on `button` until the frame after `state` has changed was given to the screen. Panels take
+# a map, its texts and its pixels, in one go. Without `ahead`, maps that were sent before they were asked for are lost.
 CLICK = """
-async ([button, shown, ours]) => {
+async ([button, shown, ours, ahead]) => {
+  if (ours && !ahead) globalThis[Symbol.for("expectancy-explorer")].ahead = null;
   const pictures = () => [...document.querySelectorAll("[data-testid=stImage] img")];
   const state = () => ours ? shown.textContent : pictures().map((each) => each.currentSrc);
   const before = state();
@@ -36,6 +42,7 @@ async ([button, shown, ours]) => {
     if (performance.now() - start > 30000) throw new Error("nothing changed within 30 s");
   }
   if (!ours) await Promise.all(pictures().map((each) => each.decode()));
+  await frame();
   await frame();
   return performance.now() - start;
 }
@@ -92,13 +99,11 @@ def rows(rounds: int) -> Iterator[Row]:
             bare.page.locator("[data-testid=stImage] img").nth(2).wait_for()
             seen = opened(open_page(url + PANELS))
             bare.settle()
-            pairs = [(click(seen, turn), click_bare(bare, turn)) for turn in range(3 * rounds + 1)][1:]
-            yield at_most(
-                "change of foil on Compare, click to new map painted",
-                "bare Streamlit, three panels from ready bytes",
-                paired([(ours / 1e3, theirs / 1e3) for ours, theirs in pairs]),
-                1.25,
-            )
+            for ahead, work in CHANGES.items():
+                turns = range(3 * rounds + 1)
+                pairs = [(click(seen, turn, ahead), click_bare(bare, turn)) for turn in turns][1:]
+                found = paired([(ours / 1e3, theirs / 1e3) for ours, theirs in pairs])
+                yield at_most(work, "bare Streamlit, three panels from ready bytes", found, 1.25)
         yield from frames(opened(open_page(url)))
 
 
@@ -109,12 +114,12 @@ def opened(seen: Visit) -> Visit:
     return seen
 
 
-def click(seen: Visit, turn: int) -> float:
-    """Milliseconds from a click on a class to the contrast with it."""
+def click(seen: Visit, turn: int, ahead: bool = True) -> float:
+    """Milliseconds from a click on a class to the contrast with it, whether or not that came `ahead`."""
     page = seen.page
     button = page.locator(".bars button[aria-pressed=false]").nth(1 + turn % 3)
     shown = page.locator("article.panel").nth(1).locator(".question")
-    return _timed(seen, button, shown)
+    return _timed(seen, button, shown, ahead)
 
 
 def click_bare(seen: Visit, turn: int) -> float:
@@ -124,9 +129,9 @@ def click_bare(seen: Visit, turn: int) -> float:
     return _timed(seen, button, None)
 
 
-def _timed(seen: Visit, button: Locator, shown: Locator | None) -> float:
+def _timed(seen: Visit, button: Locator, shown: Locator | None, ahead: bool = True) -> float:
     handle = None if shown is None else shown.element_handle()
-    found: float = seen.page.evaluate(CLICK, [button.element_handle(), handle, shown is not None])
+    found: float = seen.page.evaluate(CLICK, [button.element_handle(), handle, shown is not None, ahead])
     seen.settle()
     return found
 
