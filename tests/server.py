@@ -16,14 +16,21 @@ ROOT = Path(__file__).parents[1]
 START_LIMIT = 120  # seconds for an app to answer: importing torch on a busy machine takes its time
 OPTIONS = {
     "server.headless": "true",
-    "server.address": "127.0.0.1",
     "server.fileWatcherType": "none",
     "browser.gatherUsageStats": "false",
 }
 
 
+def free_port() -> int:
+    """A loopback port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class Server:
-    """A started app; `url` is its address. What it prints goes to the file `log`.
+    """A started app; `url` is its address, on a free port of `host`. What it prints goes to the file `log`.
 
     `launcher` are the words after `python` that take Streamlit's own: `-m streamlit` or a module that starts it.
     Raises RuntimeError with the log's end where it does not come up.
@@ -35,13 +42,14 @@ class Server:
         script: str = "app.py",
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] = ("-m", "streamlit"),
+        host: str = "127.0.0.1",
+        port: int | None = None,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port = port or free_port()
+        self.url = f"http://{host}:{self.port}"
         self.log = log
         self._command = [sys.executable, *launcher, "run", script, "--server.port", str(self.port)]
+        self._command += ["--server.address", host]
         self._command += [part for name, value in OPTIONS.items() for part in (f"--{name}", value)]
         self._environment = environment or {}
         self.start()
