@@ -5,6 +5,7 @@ import engine  # noqa: F401  (first of all: it sets how torch's threads wait)
 import streamlit as st  # isort: skip
 
 from pages.widgets.comeback import come_back
+from pages.widgets.farewell import take_leave
 from pages.widgets.privacy import privacy
 from pages.widgets.tidy import tidy
 
@@ -25,3 +26,4 @@ st.navigation(
 privacy()
 come_back()
 tidy()
+take_leave()

@@ -1,5 +1,6 @@
 """The engine: networks, kept forward passes, and maps, with a cache that all of them share."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from engine import memory
 from engine.cache import ByteCache
 from engine.capture import capture
 from engine.errors import ModelError, QuestionError
@@ -23,6 +25,7 @@ from engine.models.model import Model, Preprocess, squared
 from engine.readings import Ask, cam, later_layers
 from engine.surprisal import Surprisal, surprisal
 from engine.trace import Answer, Trace
+from engine.turns import Turns
 
 if TYPE_CHECKING:
     from engine.quality import QualityResult
@@ -33,6 +36,8 @@ LARGEST_INPUT = 1024
 SMALLEST_INPUT = 32
 ENTRY_BYTES = 1024
 """What the key and the objects of one cached map hold beside its numbers, rounded up."""
+CORES_EACH = 4
+"""Photos whose quality is judged at the same time: one for so many cores, which a single one keeps busy."""
 MODELS_KEPT = 4
 """How many networks stay in memory; the one unused for longest leaves first."""
 
@@ -53,6 +58,7 @@ class Engine:
         self.device = torch.device(device) if device is not None else _best_device()
         self._cache = ByteCache(memory_limit, ENTRY_BYTES)
         self._models = ByteCache(MODELS_KEPT)
+        self._turns = Turns(max(1, (os.cpu_count() or 1) // CORES_EACH))
         self._watch = watch
 
     @property
@@ -212,7 +218,23 @@ class Engine:
 
         def make() -> "QualityResult":
             network = quality.load("full-reference" if other else "no-reference", self.device)
-            return quality.assess(network, photo.pixels, other.pixels if other else None, stride, progress)
+            done = 0.0
+
+            def still() -> None:
+                if progress:
+                    progress(done)
+
+            def tell(share: float) -> None:
+                nonlocal done
+                done = share
+                let_pass()
+                still()
+
+            with self._turns.turn(photo.pixels.size / stride**2, still) as let_pass:
+                try:
+                    return quality.assess(network, photo.pixels, other.pixels if other else None, stride, tell)
+                finally:
+                    memory.give_back()
 
         return self._cache.get(_quality_key(photo, other, stride), make, _result_bytes)
 

@@ -3,7 +3,9 @@
 An estimate, and not a reservation: it keeps the huge photo or network out that would end the whole process.
 """
 
+import ctypes
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -11,6 +13,9 @@ import psutil
 from engine.errors import ExplorerError
 
 CGROUP = Path("/sys/fs/cgroup")
+_trim = None
+with suppress(AttributeError, OSError, TypeError):  # where the C library is not glibc
+    _trim = ctypes.CDLL(None).malloc_trim
 
 
 def available() -> int:
@@ -27,6 +32,16 @@ def require(need: float, what: str, advice: str, error: type[ExplorerError], fre
     free = available() if free is None else free
     if need > free:
         raise error(f"{what} needs about {size(need)} of memory, and {size(free)} are free; {advice}.")
+
+
+def give_back() -> None:
+    """Give the system back what the C library keeps of memory that was freed, where it can.
+
+    It keeps it for whatever comes next, in as many places as there were threads: after five photos were judged at once,
+    400 MB of 970. It takes some milliseconds.
+    """
+    if _trim is not None:
+        _trim(0)
 
 
 def size(count: float) -> str:

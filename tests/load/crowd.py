@@ -33,6 +33,8 @@ class Visitor:
     page: Page
     chance: Random
     took: list[tuple[str, float]] = field(default_factory=list)
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    """Of changes that have several, and the seconds from the change's beginning."""
     errors: list[str] = field(default_factory=list)
     heard: float = 0.0
 
@@ -118,11 +120,14 @@ class Visitor:
         noise = np.random.default_rng(self.chance.randrange(2**32)).integers(0, 256, (12, 16, 3), np.uint8)
         buffer = io.BytesIO()
         Image.fromarray(noise).resize((640, 480)).save(buffer, "JPEG")
+        start = time.monotonic()
         await self.page.get_by_role("button", name="Your photo").click(timeout=LIMIT * 1000)
         name = f"noise{self.chance.randrange(10**6)}.jpg"
         file: Any = {"name": name, "mimeType": "image/jpeg", "buffer": buffer.getvalue()}
-        await self.page.locator("input[type=file]").first.set_input_files(file)
+        await self.page.locator("input[type=file]").first.set_input_files(file, timeout=LIMIT * 1000)
+        self.steps.append(("upload, its file chosen", time.monotonic() - start))
         await self.page.get_by_test_id("stMain").get_by_text(name).first.wait_for(timeout=LIMIT * 1000)
+        self.steps.append(("upload, its name shown", time.monotonic() - start))
         await self.page.keyboard.press("Escape")
         return True
 
@@ -136,6 +141,7 @@ class Outcome:
     held: list[dict[str, Any]]
     arrived: list[float] = field(default_factory=list)
     """Bytes of the server's memory when the first visitor had come and brought a photo, the second, …"""
+    steps: list[tuple[str, float]] = field(default_factory=list)
 
     def seconds(self, share: float, what: str = "") -> float:
         """The quantile `share` (0 to 1) of what a change took."""
@@ -167,12 +173,11 @@ class Outcome:
 
     def report(self) -> str:
         """All figures, for a person."""
-        kinds = sorted({kind for kind, _ in self.took})
         lines = [f"{len(self.took)} changes, {len(self.errors)} errors"]
-        for kind in kinds:
-            count = sum(k == kind for k, _ in self.took)
-            median, p95 = self.seconds(0.5, kind), self.seconds(0.95, kind)
-            lines.append(f"{kind:12} {count:6}   median {median:6.2f} s   p95 {p95:6.2f} s")
+        for kind in sorted({kind for kind, _ in self.took + self.steps}):
+            seconds = [each for of, each in self.took + self.steps if of == kind]
+            median, p95 = np.quantile(seconds, (0.5, 0.95))
+            lines.append(f"{kind:24} {len(seconds):6}   median {median:6.2f} s   p95 {p95:6.2f} s")
         if self.arrived:
             first, each = self.arrived[0] / 2**20, self.session / 2**20
             lines.append(f"sessions: {first:.0f} MB with the first, {each:+.1f} MB for each further one with its photo")
@@ -230,4 +235,6 @@ async def crowd(server: Server, notes: Path, executable: str, browsers: int, sec
     log = server.log.read_text(errors="replace")
     errors = [f"browser {at}: {error}" for at, visitor in enumerate(visitors) for error in visitor.errors]
     errors += [f"server: {line}" for line in log.splitlines() if "Traceback" in line or "Error" in line]
-    return Outcome([each for visitor in visitors for each in visitor.took], errors, read(notes), arrived)
+    took = [each for visitor in visitors for each in visitor.took]
+    steps = [each for visitor in visitors for each in visitor.steps]
+    return Outcome(took, errors, read(notes), arrived, steps)

@@ -5,6 +5,7 @@ process's resident bytes, and of those what the C library has given out and not 
 cache and its limit; which photos it holds something of; the sessions that are open and those that wait for a browser
 to come back; the bytes of uploads and of files to take home. $EXPECTANCY_CACHE, in MB, is a limit of the cache other
 than the usual one: a small cache is full within minutes, and what grows after that is something else.
+$EXPECTANCY_PATIENCE are seconds that a session waits for its browser.
 """
 
 from __future__ import annotations
@@ -16,26 +17,26 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 from streamlit import runtime
 from streamlit.web import cli
 
 import engine  # noqa: F401  (before torch: it sets how threads wait)
+from pages.widgets import farewell
 
 WHERE = "EXPECTANCY_WITNESS"
 CACHE = "EXPECTANCY_CACHE"
+PATIENCE = "EXPECTANCY_PATIENCE"
 EVERY = 0.5
 
 
 class _Malloc(ctypes.Structure):
     """glibc's struct mallinfo2."""
 
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    ]
+    _names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_: ClassVar = [(name, ctypes.c_size_t) for name in _names]
 
 
 def given_out() -> int | None:
@@ -99,5 +100,6 @@ def read(path: Path) -> list[dict]:
 
 
 if __name__ == "__main__":
+    farewell.PATIENCE = float(os.environ.get(PATIENCE, farewell.PATIENCE))
     threading.Thread(target=watch, args=(Path(os.environ[WHERE]),), daemon=True).start()
     sys.exit(cli.main(sys.argv[1:], prog_name="streamlit"))
