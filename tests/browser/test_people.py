@@ -19,7 +19,7 @@ from engine.images import decode
 from pages.widgets.map_panel import PanelPhoto
 from tests.browser.conftest import Visit
 from tests.browser.test_human_saliency import look, stage
-from tests.load.witness import WHERE, read
+from tests.load.witness import PATIENCE, WHERE, read
 from tests.server import Server
 
 if TYPE_CHECKING:
@@ -105,6 +105,30 @@ def test_a_photo_reaches_nobody_else(app_server: Callable[..., str], visit: Open
     assert media == []
 
 
+def test_maps_and_history_reach_nobody_else(app_server: Callable[..., str], visit: Open, photo: bytes) -> None:
+    url = app_server("app.py")
+    ada, ben = ready(visit(url, frames=True)), ready(visit(url, frames=True))
+    upload(ada, photo)
+    with np.load(take_home(ada).path()) as maps:
+        wanted = [maps[name].astype("<f4").tobytes()[64:160] for name in maps.files if maps[name].std() > 0]
+    ada.page.keyboard.press("Escape")
+    assert len(wanted) >= 3
+    assert len(history(ada)) == 2, "the sample that she began with, and her photo"
+    assert len(history(ben)) == 1
+    assert ada.frames is not None and ben.frames is not None
+    assert all(found(ada.frames, [each]) for each in wanted), "what is looked for is what travels"
+    assert not found(ben.frames, [*wanted, *traces(photo), FILE.encode()])
+
+
+def history(seen: Visit) -> list[str]:
+    """The headings of what was looked at."""
+    seen.page.get_by_role("button", name="History", exact=True).click()
+    looks = seen.page.get_by_role("dialog").locator("button.look")
+    looks.first.wait_for()
+    seen.settle()
+    return looks.all_inner_texts()
+
+
 def test_the_same_photo_under_two_names(app_server: Callable[..., str], visit: Open, photo: bytes) -> None:
     """What is kept by content must not carry the first person's file name to the second."""
     url = app_server("app.py")
@@ -169,8 +193,14 @@ def is_an_archive(path: Path) -> bool:
 def test_what_was_computed_goes_with_the_session(visit: Open, photo: bytes, tmp_path: Path) -> None:
     """The shared cache holds a person's photo while somebody looks at it, and nothing of it afterwards."""
     notes = tmp_path / "witness.jsonl"
-    server = Server(tmp_path / "log.txt", environment={WHERE: str(notes)}, launcher=("-m", "tests.load.witness"))
+    settings = {WHERE: str(notes), PATIENCE: "2"}
+    server = Server(tmp_path / "log.txt", environment=settings, launcher=("-m", "tests.load.witness"))
     digest = decode(photo).digest
+
+    def rests() -> bool:
+        """Nobody is here, and nothing of anybody is kept for them to come back to."""
+        last = read(notes)[-1]
+        return not any(last[what] for what in ("open", "waiting", "uploads", "media"))
 
     def held() -> bool:
         seen = read(notes)
@@ -190,8 +220,13 @@ def test_what_was_computed_goes_with_the_session(visit: Open, photo: bytes, tmp_
         ada.page.context.close()
         time.sleep(3)
         assert held(), "Ben looks at it still"
+        assert read(notes)[-1]["uploads"] > 0
         ben.page.context.close()
         assert becomes(False)
+        end = time.monotonic() + 90
+        while not rests() and time.monotonic() < end:
+            time.sleep(0.5)
+        assert rests(), read(notes)[-1]
         assert read(notes)[-1]["photos"], "the samples stay"
         said = server.log.read_text(errors="replace")
         assert not any(word in said for word in (FILE, digest, "photo=", "Traceback")), "the log names no content"

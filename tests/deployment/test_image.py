@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import site
 import socket
 import subprocess
 import sys
@@ -78,6 +79,27 @@ def test_the_image_has_what_the_app_needs_and_nothing_else(tree: Path) -> None:
     for name in ("recogniser.safetensors", "quality-nr.safetensors", "recogniser.json"):
         assert (tree / "app" / "assets" / name).read_bytes() == (ROOT / "assets" / name).read_bytes()
     assert not list(tree.rglob("__pycache__")) and not list(tree.rglob("screenshots"))
+
+
+def test_the_build_steps_install_the_project(tmp_path: Path) -> None:
+    """Each RUN of the first stage, done here; what is installed stands for what is locked, which is not fetched."""
+    for step in named("COPY", 0):
+        copy(step, tmp_path)
+    done = []
+    for step in named("RUN", 0):
+        words = re.sub(r"(?<= )/(app|venv)\b", rf"{tmp_path}/\1", " " + step.words).replace("/venv/lib", "/app/pages")
+        if "--require-hashes" in words:
+            (library,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+            (library / "installed.pth").write_text("\n".join(site.getsitepackages()))
+            continue
+        words = words.replace(" python ", f" {sys.executable} ", 1) if words.startswith(" python ") else words
+        subprocess.run(words.split(), check=True, cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
+        done.append(words)
+    assert len(done) == 3
+    told = [tmp_path / "venv" / "bin" / "expectancy", "models"]
+    said = subprocess.run(told, check=True, cwd=tmp_path, env={"HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert said.stdout.startswith("embedded")
+    assert list((tmp_path / "app" / "pages").rglob("*.pyc"))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
-"""The corpus through the command line: files of the right picture, or one sentence on stderr and exit code 2."""
+"""The corpus through the command line: files of the right picture, or one sentence on stderr and exit code 2.
+
+`make test` feeds every fourth case (more than 300) and all hostile names; with EXPECTANCY_HOSTILE=all, as in `make
+soak`, all of them.
+"""
 
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,12 +26,31 @@ from tests.hostile.watch import reads_memory, resident, watched_writes
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 
 GROUPS = 4
+EVERY = 1 if os.environ.get("EXPECTANCY_HOSTILE") == "all" else 4
 
 
 @cache
 def chosen() -> tuple[Case, ...]:
-    """Every fifth case; the others differ from these by where they are cut or damaged."""
-    return tuple(cases())[2::5]
+    """The cases that are fed. Those left out differ from others by where they are cut or damaged."""
+    named = [case for case in cases() if case.kind.startswith("name ")]
+    others = [case for case in cases() if not case.kind.startswith("name ")]
+    return (*others[2 % EVERY :: EVERY], *named)
+
+
+def a_name(case: Case) -> str:
+    """The name itself where a folder of this system takes it, with its markup and its control characters."""
+    name = case.name
+    try:
+        fits = name not in ("", ".", "..") and not set("/\0") & set(name) and len(os.fsencode(name)) <= 255
+    except UnicodeEncodeError:
+        fits = False
+    return name if fits and os.name == "posix" else plain_name(name) or "unnamed"
+
+
+def test_more_than_300_files_and_their_own_names_are_fed() -> None:
+    assert len(chosen()) >= 300
+    if os.name == "posix":
+        assert sum(a_name(case) == case.name != plain_name(case.name) for case in chosen()) >= 12
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,8 +64,7 @@ def shared_engine() -> Iterator[None]:
 
 def explained(case: Case, folder: Path, capfd: pytest.CaptureFixture[str]) -> Photo | ImageError:
     """What `expectancy explain` leaves of one file: the picture that it wrote, or the sentence that it said."""
-    # A folder takes no name with path parts or control characters; what looks at names is the app's upload.
-    file, out = folder / (plain_name(case.name) or "unnamed"), folder / "out"
+    file, out = folder / a_name(case), folder / "out"
     file.write_bytes(case.content)
     words = ["explain", str(file), "--methods", "features", "--size", "128", "--out", str(out)]
     code = 0
