@@ -16,6 +16,7 @@ from engine.archive import pack
 from engine.errors import ExplorerError
 from engine.export import contents, sheets, write
 from engine.images import Photo, decode
+from tests.disk import filling
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,10 @@ def test_no_evidence_leaves_the_photo_grey_and_signs_get_their_colours() -> None
     assert (empty == empty[..., :1]).all()
     signed = render.overlay(photo, np.array([[-1, 1]], np.float32), signed=True)
     assert signed[10, 0, 2] > signed[10, 0, 0] and signed[10, -1, 0] > signed[10, -1, 2]
+
+
+def test_on_a_disk_that_fills_every_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    files = {"a.bin": bytes(1000), "b.bin": bytes(50_000), "c.bin": bytes(10)}
+    with filling(20_000), pytest.raises(ExplorerError, match="cannot be written to"):
+        write(files, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"a.bin": files["a.bin"]}

@@ -90,7 +90,7 @@ def test_the_build_steps_install_the_project(tmp_path: Path) -> None:
         words = re.sub(r"(?<= )/(app|venv)\b", rf"{tmp_path}/\1", " " + step.words).replace("/venv/lib", "/app/pages")
         if "--require-hashes" in words:
             (library,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
-            (library / "installed.pth").write_text("\n".join(site.getsitepackages()))
+            (library / "locked.pth").write_text(f"import sys; sys.path[:0] = {site.getsitepackages()}")
             continue
         words = words.replace(" python ", f" {sys.executable} ", 1) if words.startswith(" python ") else words
         subprocess.run(words.split(), check=True, cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)})

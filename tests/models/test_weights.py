@@ -16,7 +16,8 @@ from torch import nn
 
 from engine.errors import WeightsError
 from engine.models import weights
-from engine.models.weights import download, fit, fit_published, published, read
+from engine.models.weights import download, fit, fit_published, published, read, write_atomically
+from tests.disk import filling
 from tests.networks import seeded, small
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -222,6 +223,24 @@ def test_a_full_disk_leaves_nothing(host: Host, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="disk is full"):
         download(host.url(), tmp_path / NAME)
     assert left_in(tmp_path) == []
+
+
+def test_a_disk_that_fills_in_the_middle_leaves_nothing(host: Host, tmp_path: Path) -> None:
+    with filling(300_000), pytest.raises(WeightsError):
+        download(host.url(), tmp_path / NAME)
+    assert left_in(tmp_path) == []
+    download(host.url(), tmp_path / NAME)
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("before", [None, b"the one before"])
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, before: bytes | None) -> None:
+    path = tmp_path / "own.safetensors"
+    if before is not None:
+        path.write_bytes(before)
+    with filling(300_000), pytest.raises(OSError):
+        write_atomically(path, CONTENT)
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == ({path.name: before} if before else {})
 
 
 def published_file(folder: Path, state: dict[str, torch.Tensor]) -> str:
