@@ -4,13 +4,14 @@ import engine  # noqa: F401  (first of all: it sets how torch's threads wait)
 
 import streamlit as st  # isort: skip
 
+from pages.widgets.address import follow, leave
 from pages.widgets.comeback import come_back
 from pages.widgets.farewell import take_leave
 from pages.widgets.privacy import privacy
 from pages.widgets.tidy import tidy
 
 st.set_page_config(page_title="Expectancy Explorer", page_icon="🔎", layout="wide")
-st.navigation(
+page = st.navigation(
     [
         # Its path is never seen. Were it its file's name, a server's first visitors would be sent to /compare, which is
         # no page: before this script has run once, Streamlit takes the folder pages for the navigation.
@@ -22,7 +23,10 @@ st.navigation(
         st.Page("pages/lesson.py", title="Lesson", icon=":material/school:"),
     ],
     position="top",
-).run()
+)
+follow(page.title)
+page.run()
+leave(page.title)
 privacy()
 come_back()
 tidy()

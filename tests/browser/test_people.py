@@ -111,7 +111,9 @@ def test_maps_and_history_reach_nobody_else(app_server: Callable[..., str], visi
     upload(ada, photo)
     with np.load(take_home(ada).path()) as maps:
         wanted = [maps[name].astype("<f4").tobytes()[64:160] for name in maps.files if maps[name].std() > 0]
-    ada.page.keyboard.press("Escape")
+    shown = ada.page.get_by_role("dialog")
+    shown.get_by_role("button", name="Close").click()
+    shown.wait_for(state="detached")
     assert len(wanted) >= 3
     assert len(history(ada)) == 2, "the sample that she began with, and her photo"
     assert len(history(ben)) == 1
