@@ -30,8 +30,9 @@ soak: $(VENV)/test.stamp  ## random actions on every page, and every hostile fil
 
 BROWSERS ?= 10
 MINUTES ?= 10
-load: $(VENV)/test.stamp  ## so many browsers for so many minutes: errors, p95, the server's memory and cache
-	$(BIN)/python -m tests.load --browsers $(BROWSERS) --minutes $(MINUTES)
+CACHE ?=
+load: $(VENV)/test.stamp  ## so many browsers for so many minutes: errors, p95, the server's memory and cache (of CACHE MB)
+	EXPECTANCY_CACHE=$(CACHE) $(BIN)/python -m tests.load --browsers $(BROWSERS) --minutes $(MINUTES)
 
 SECONDS ?= 60
 fuzz: $(VENV)/fuzz.stamp  ## coverage-guided fuzzing of every reader of files, so many seconds each

@@ -85,7 +85,10 @@ def test_caddy_takes_its_file(tmp_path: Path) -> None:
     path = tmp_path / "Caddyfile"
     path.write_text(caddyfile())
     subprocess.run(
-        [caddy, "validate", "--adapter", "caddyfile", "--config", path], check=True, env={"DOMAIN": "localhost"}
+        [caddy, "validate", "--adapter", "caddyfile", "--config", path],
+        check=True,
+        cwd=tmp_path,
+        env={"DOMAIN": "localhost", "HOME": str(tmp_path)},
     )
 
 

@@ -155,14 +155,23 @@ class Outcome:
     @property
     def growth(self) -> float:
         """Bytes by which the largest memory of the last quarter exceeds that of the second, when caches have filled."""
-        resident = [line["resident"] for line in self.held]
-        quarter = len(resident) // 4
-        return float(max(resident[-quarter:]) - max(resident[quarter : 2 * quarter])) if quarter else 0.0
+        return self._growth("resident")
+
+    def _growth(self, what: str) -> float:
+        sizes = [line.get(what) or 0 for line in self.held]
+        quarter = len(sizes) // 4
+        return float(max(sizes[-quarter:]) - max(sizes[quarter : 2 * quarter])) if quarter else 0.0
 
     @property
     def session(self) -> float:
         """Bytes that each visitor after the first added by coming."""
         return (self.arrived[-1] - self.arrived[0]) / (len(self.arrived) - 1) if len(self.arrived) > 1 else 0.0
+
+    @property
+    def work(self) -> float:
+        """Seconds of one processor that the server spent on each change; browsers on the same machine have the rest."""
+        spent = self.held[-1]["worked"] - self.held[0]["worked"] if self.held else 0.0
+        return float(spent / max(1, len(self.took)))
 
     def row(self, browsers: int, minutes: float) -> str:
         """The line for the README's table."""
@@ -183,8 +192,13 @@ class Outcome:
             lines.append(f"sessions: {first:.0f} MB with the first, {each:+.1f} MB for each further one with its photo")
         if self.held:
             most, last = max(line["resident"] for line in self.held), self.held[-1]
-            lines.append(f"memory: at most {most / 2**20:.0f} MB, {self.growth / 2**20:+.0f} MB over the second half")
+            used = self._growth("given_out") / 2**20
+            lines.append(
+                f"memory: at most {most / 2**20:.0f} MB, {self.growth / 2**20:+.0f} MB over the second half; in use "
+                f"{used:+.0f} MB"
+            )
             cache = max(line["cache"] for line in self.held)
+            lines.append(f"the server's own work: {self.work:.2f} s of one processor for each change")
             lines.append(f"cache: at most {cache / 2**20:.0f} of {last['limit'] / 2**20:.0f} MB")
         return "\n".join([*lines, *self.errors[:20]])
 

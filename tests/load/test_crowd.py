@@ -8,7 +8,9 @@ from tests.load.crowd import Outcome
 
 
 def held(*sizes: int, limit: int = 100) -> list[dict]:
-    return [{"resident": size * 2**20, "cache": size, "limit": limit} for size in sizes]
+    return [
+        {"resident": size * 2**20, "cache": size, "limit": limit, "worked": float(at)} for at, size in enumerate(sizes)
+    ]
 
 
 def test_growth_is_what_comes_after_the_caches_have_filled() -> None:
@@ -28,6 +30,7 @@ def test_the_report_names_every_kind() -> None:
     took = [("foil", 0.1), ("foil", 0.3), ("sample", 2.0)]
     found = Outcome(took, ["browser 0: something"], held(10, 20, 30, 40))
     assert found.seconds(0.5) == 0.3 and found.seconds(0.5, "foil") == pytest.approx(0.2)
+    assert found.work == 1.0, "three seconds for three changes"
     for words in ("3 changes, 1 errors", "foil", "sample", "p95", "memory", "cache", "browser 0: something"):
         assert words in found.report()
     assert found.row(10, 2.5).startswith(

@@ -1,11 +1,12 @@
 """The app with a witness: twice a second it writes down what the server holds.
 
 `python -m tests.load.witness run app.py …` takes Streamlit's own words. Lines of JSON go to $EXPECTANCY_WITNESS: the
-process's resident bytes, and of those what the C library has given out and not got back; the bytes of the engine's
-cache and its limit; which photos it holds something of; the sessions that are open and those that wait for a browser
-to come back; the bytes of uploads and of files to take home. $EXPECTANCY_CACHE, in MB, is a limit of the cache other
-than the usual one: a small cache is full within minutes, and what grows after that is something else.
-$EXPECTANCY_PATIENCE are seconds that a session waits for its browser.
+seconds that the processor worked; the process's resident bytes, and how many of them the C library has given out and
+not got back; the bytes of the engine's cache and its limit; which photos it holds something of; the sessions that are
+open and those that wait for a browser to come back; the bytes of uploads and of files to take home.
+
+$EXPECTANCY_CACHE, in MB, is a limit of the cache other than the usual one: a small cache is full within minutes, and
+what grows after that is something else. $EXPECTANCY_PATIENCE are seconds that a session waits for its browser.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def sessions() -> dict[str, int]:
 
 
 def _limit(usual: int) -> int:
-    return int(os.environ.get(CACHE, 0)) * 2**20 or usual
+    return int(os.environ.get(CACHE) or 0) * 2**20 or usual
 
 
 def watch(path: Path) -> None:
@@ -82,6 +83,7 @@ def watch(path: Path) -> None:
                 keys = list(used._cache._entries)
             line = {
                 "time": time.time(),
+                "worked": sum(process.cpu_times()[:2]),
                 "resident": process.memory_info().rss,
                 "given_out": given_out(),
                 "cache": used.cache_bytes,
