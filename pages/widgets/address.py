@@ -38,7 +38,7 @@ def follow(page: str) -> None:
     left = st.session_state.get(_LEFT)
     now = _left(page)
     if left is not None and left.page == page and left.states == now.states and left.address != now.address:
-        for key in STATES[page]:
+        for key in STATES.get(page, ()):
             st.session_state.pop(key, None)
 
 
@@ -48,4 +48,4 @@ def leave(page: str) -> None:
 
 
 def _left(page: str) -> _Left:
-    return _Left(page, dict(st.query_params), tuple(st.session_state.get(key) for key in STATES[page]))
+    return _Left(page, dict(st.query_params), tuple(st.session_state.get(key) for key in STATES.get(page, ())))
