@@ -14,6 +14,7 @@ from engine.export import pass_facts
 from engine.images import Photo
 from pages.widgets import session
 from pages.widgets.about import about
+from pages.widgets.address import stay
 from pages.widgets.ahead import ahead
 from pages.widgets.class_bars import class_bars
 from pages.widgets.desk import corner, desk, remember
@@ -110,6 +111,7 @@ def of_the_foil(
     )  # fmt: skip
     remember(place_of(choice, photo), shown)
     session.publish()
+    stay()
     return shown
 
 

@@ -164,8 +164,7 @@ def _sentences(distillation: Distillation, start: Path | None) -> list[str]:
         "from MobileNetV2 1.0/224.",
         f"{distillation.seen} random crops seen ({distillation.progress:.0%} of the schedule), input sides {phases}.",
         f"{len(vocabulary)} answers; the named ones stand for {len(vocabulary.named)} of the 1,000 ImageNet classes.",
-        f"{recipe.mixed:.0%} of the crops mixed with another one (mixup, CutMix) until the last {recipe.pure:.0%} of the "
-        "schedule.",
+        f"{recipe.mixed:.0%} of the crops mixed with another one (mixup, CutMix) until the last {recipe.pure:.0%}.",
         f"AdamW at {recipe.rate:g}, batch {recipe.batch}, half a cosine, averaged weights, seed {recipe.seed}.",
     ]
 

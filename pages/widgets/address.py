@@ -47,5 +47,12 @@ def leave(page: str) -> None:
     st.session_state[_LEFT] = _left(page)
 
 
+def stay() -> None:
+    """Note it again, after a part of the page has run by itself and written another address."""
+    left = st.session_state.get(_LEFT)
+    if left is not None:
+        leave(left.page)
+
+
 def _left(page: str) -> _Left:
     return _Left(page, dict(st.query_params), tuple(st.session_state.get(key) for key in STATES.get(page, ())))
