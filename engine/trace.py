@@ -106,14 +106,11 @@ class Trace:
         (N,) gives (C, h, w); (M, N) gives (M, C, h, w), as one batched call. Linear in g. float32, whatever the
         network's precision: squares of float16 gradients would vanish.
         """
-        kept = self._captured(layer)
-        return self._gradients(kept.logits, [kept.activations[layer]], vectors)[0]
+        return self.vjps([layer], vectors)[0]
 
     def vjps(self, layers: Sequence[str], vectors: Tensor) -> list[Tensor]:
-        """The same at several layers, in one run backwards where one pass kept them all."""
-        kept = self._captured(layers[0])
-        if any(layer not in kept.activations for layer in layers):
-            return [self.vjp(layer, vectors) for layer in layers]
+        """The same at several layers, in one run backwards."""
+        kept = self._captured(*layers)
         return self._gradients(kept.logits, [kept.activations[layer] for layer in layers], vectors)
 
     def input_gradient(self, vector: Tensor, *, guided: bool) -> Tensor:
