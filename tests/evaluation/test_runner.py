@@ -213,3 +213,13 @@ def test_without_ray_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(DataError, match="install the extra cluster"):
         run(Lengths(), PHOTOS, ray="")
+
+
+def test_a_worker_that_runs_the_app_again_shows_no_page() -> None:
+    """Where the app started the run, Python runs its file once more in every worker, under another name."""
+    found = subprocess.run(
+        [sys.executable, "-c", "import runpy, sys; runpy.run_path('app.py', run_name='__mp_main__'); "
+         "print('streamlit' in sys.modules)"],
+        capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
+    )  # fmt: skip
+    assert (found.returncode, found.stdout.strip()) == (0, "False"), found.stderr
