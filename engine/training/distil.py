@@ -41,7 +41,8 @@ class Recipe:
     run over that span. phases: (share of the run at which it begins, input side). held_out: photos kept
     for measuring and for the temperature. rest_share: how many of the photos that people bring are expected
     to belong to no named group; the pool may hold more. favour: how many times as often as the others the
-    pool's favoured photos are drawn.
+    pool's favoured photos are drawn. mixed: the share of crops that are mixed with another one, except in the
+    run's last part, `pure`.
     """
 
     samples: int | None = None
