@@ -1,6 +1,7 @@
 """Fixtures that several tests share: photos, one engine, seeded networks that are built once."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
@@ -12,6 +13,14 @@ from torch import nn
 import engine  # noqa: F401  (before torch: it sets how threads wait)
 from engine import Engine, Model, Trace
 from tests.networks import seeded, small
+
+
+@pytest.fixture(autouse=True)
+def _main_stays() -> Iterator[None]:
+    """AppTest leaves the page as Python's main module, and worker processes run their parent's main module again."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")
