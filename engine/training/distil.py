@@ -25,6 +25,7 @@ from torch.optim.swa_utils import AveragedModel
 from engine.models.weights import whole
 from engine.training import mixing, targets
 from engine.training.pool import Pool
+from engine.training.products import by_products
 from engine.training.teacher import CHANNELS, Teacher
 from engine.training.vocabulary import IMAGENET_CLASSES, Vocabulary
 
@@ -82,6 +83,7 @@ class Student(nn.Module):
     def __init__(self, groups: int, mean: Tensor, deviation: Tensor) -> None:
         super().__init__()
         self.network = torchvision.models.resnet18(num_classes=groups, zero_init_residual=True)
+        by_products(self.network.layer4)
         width = self.network.fc.in_features
         self.classes = nn.Linear(width, IMAGENET_CLASSES)
         norm = nn.BatchNorm2d(CHANNELS)
