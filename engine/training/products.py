@@ -16,15 +16,15 @@ from torch.nn import functional as F
 class ProductConv2d(nn.Conv2d):
     """A 3 x 3 convolution with padding 1 and no bias, whose every output cell is a row of one product on a CPU."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, D, H', W'), as the plain convolution does; values agree to rounding."""
-        if input.device.type != "cpu":
-            return super().forward(input)
-        (step, _), (n, _, high, wide) = self.stride, input.shape
+        if x.device.type != "cpu":
+            return super().forward(x)
+        (step, _), (n, _, high, wide) = self.stride, x.shape
         height, width = (high - 1) // step + 1, (wide - 1) // step + 1
-        padded = F.pad(input.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
         rows, columns = step * (height - 1) + 1, step * (width - 1) + 1
-        taps = [padded[:, y : y + rows : step, x : x + columns : step] for y in range(3) for x in range(3)]
+        taps = [padded[:, y : y + rows : step, k : k + columns : step] for y in range(3) for k in range(3)]
         cells = torch.cat(taps, dim=-1).reshape(n * height * width, -1)
         weight = self.weight.permute(0, 2, 3, 1).reshape(self.out_channels, -1)
         return (cells @ weight.t()).view(n, height, width, -1).permute(0, 3, 1, 2)
