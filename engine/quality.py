@@ -201,12 +201,12 @@ def assess(
     `stride` in pixels between patches, 4, 8, 16 or 32: finer maps cost the square. The last patches reach past
     the right and lower edge, where the picture is mirrored, so that pictures of any size are judged whole. Blocks of
     patches are taken one after the other: besides the answers, memory stays bounded up to the largest pictures.
-    `progress` is told the share done, and may raise to stop.
+    `progress` is told the share done, many times a second, and may raise to stop.
 
     Raises ImageError for a pair of different sizes or not the right number of pictures, QuestionError for a stride.
     """
     _check(network, pixels, reference, stride)
-    module = for_photo(network, pixels)
+    module = for_photo(network, pixels, progress)
     height, width = pixels.shape[:2]
     rows, columns = _grid(pixels, stride)
     scores, weights = np.empty((2, rows, columns), np.float32)
@@ -247,9 +247,12 @@ def assess(
     )  # fmt: skip
 
 
-def for_photo(network: QualityNetwork, pixels: Pixels) -> PatchQualityNetwork:
+def for_photo(
+    network: QualityNetwork, pixels: Pixels, progress: Callable[[float], None] | None = None
+) -> PatchQualityNetwork:
     """The network as it judges this photo, whatever the stride: where it has a context, patches spread evenly over the
-    whole photo, :data:`CONTEXT_PATCHES` at most, set its heads."""
+    whole photo, :data:`CONTEXT_PATCHES` at most, set its heads. `progress` is told 0 after each row of them: nothing
+    is judged yet, but it may raise to stop."""
     module = network.module
     if module.context is None:
         return module
@@ -263,6 +266,8 @@ def for_photo(network: QualityNetwork, pixels: Pixels) -> PatchQualityNetwork:
             strip = _tensor(_cut(pixels, (slice(row, row + 1), slice(0, columns)), stride), network.device)
             seen.append(strip[0].unfold(2, PATCH, stride).permute(2, 0, 1, 3))
             means.append(module(seen[-1]).activations.mean((2, 3)))
+            if progress:
+                progress(0.0)
         return module.for_photo(module.summary(torch.cat(means), tone(torch.cat(seen))))
 
 

@@ -207,6 +207,22 @@ def test_progress_reaches_the_end(network: quality.QualityNetwork) -> None:
     assert told == sorted(told) and told[-1] == 1 and len(told) > 3
 
 
+def test_it_can_be_stopped_before_any_patch_is_judged() -> None:
+    """Of a large photo the patches that set the heads take longest to look at, and nothing is judged till then."""
+    network = quality.load("no-reference", "cpu")
+    rows = 3
+    picture = np.tile(PHOTO[:PATCH, :PATCH], (rows, 2, 1))
+    told: list[float] = []
+    quality.assess(network, picture, stride=32, progress=told.append)
+    assert told[:rows] == [0.0] * rows and told[rows] > 0
+
+    def stop(_: float) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        quality.for_photo(network, picture, stop)
+
+
 def test_results_cannot_be_changed(network: quality.QualityNetwork) -> None:
     result = quality.assess(network, *pair(network), stride=32)
     for values in (result.evidence, result.patch_scores, result.patches.maps):
