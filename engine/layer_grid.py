@@ -77,7 +77,8 @@ def prepare(
     steps = len(bases) + len(names) * len(columns)
     for done, basis in enumerate(bases):
         progress(done / steps)
-        trace.remember(("swept", names, basis), partial(_sweep, wide if inner else lambda: trace, basis), lambda _: 0)
+        sweep = partial(_sweep, wide if inner else lambda: trace, basis, names)
+        trace.remember(("swept", names, basis), sweep, lambda _: 0)
     for done, (name, column) in enumerate(((n, c) for c in columns for n in names), len(bases)):
         progress(done / steps)
         asked = wide() if inner and not _bases(column) else trace
@@ -94,10 +95,10 @@ def _bases(column: Column) -> tuple[Basis, ...]:
     return tuple(basis for _, basis in asked.question.terms(column.fact, column.foil))
 
 
-def _sweep(trace: Callable[[], Trace], basis: Basis) -> bool:
+def _sweep(trace: Callable[[], Trace], basis: Basis, layers: Sequence[str]) -> bool:
     """Whether the maps of one basis vector could be had at all layers together."""
     try:
-        trace().prefetch(basis)
+        trace().prefetch(basis, layers)
     except ExplorerError:
         return False
     return True

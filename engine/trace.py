@@ -129,14 +129,9 @@ class Trace:
         """
         return self.remember(("cam", layer, basis), lambda: self._cam(layer, basis), _bytes)
 
-    def prefetch(self, basis: Basis, layers: Sequence[str] = ()) -> None:
-        """Take the CAM maps of one basis vector at many layers at once: one run backwards.
-
-        Without `layers` they are those of the first pass, or the principal ones where it was made for a single layer.
-        """
-        kept_here = tuple(self._pass.activations)
-        names = tuple(layers) or (kept_here if len(kept_here) > 1 else self._principal)
-        missing = [name for name in names if (*self.key, ("cam", name, basis)) not in self._cache]
+    def prefetch(self, basis: Basis, layers: Sequence[str]) -> None:
+        """Take the CAM maps of one basis vector at many layers at once: one run backwards."""
+        missing = [name for name in layers if (*self.key, ("cam", name, basis)) not in self._cache]
         if len(missing) < 2:
             return
         kept = self._captured(*missing)

@@ -87,7 +87,7 @@ def test_a_branch_that_the_answer_does_not_depend_on_has_gradient_zero(photo: Im
     assert trace.vjp("dead", torch.ones(3, 4)).shape == (3, 5, 32, 32)
     assert trace.vjp("dead", torch.ones(3, 4)).count_nonzero() == 0
     assert trace.vjp("used", torch.ones(4)).count_nonzero() > 0
-    trace.prefetch(one_hot(1))
+    trace.prefetch(one_hot(1), ["dead", "used"])
     assert trace.cam("dead", one_hot(1)).count_nonzero() == 0
 
 
@@ -168,8 +168,9 @@ def test_class_maps_are_the_maps_of_all_classes(photo: Image.Image, head: str, l
 
 def test_prefetch_gives_the_maps_of_every_layer(photo: Image.Image) -> None:
     fetched, single = trace_of(seeded(small), photo), trace_of(seeded(small), photo)
-    fetched.prefetch(ANSWER)
-    for layer in ("stem.2", "middle", "last"):
+    layers = ("stem.2", "middle", "last")
+    fetched.prefetch(ANSWER, layers)
+    for layer in layers:
         assert (*fetched.key, ("cam", layer, ANSWER)) in fetched._cache
         assert_same(fetched.cam(layer, ANSWER), single.cam(layer, ANSWER))
 
@@ -190,7 +191,7 @@ def test_a_pass_for_one_layer_answers_every_other_question_too(photo: Image.Imag
     narrow = engine.trace(engine.wrap(seeded(small), size=64), photo, layers=["last"])
     whole = trace_of(seeded(small), photo)
     assert list(narrow._pass.activations) == ["last"]
-    narrow.prefetch(ANSWER)
+    narrow.prefetch(ANSWER, ["last", "middle", "stem.2", "stem.0"])
     for layer in ("last", "middle", "stem.2", "stem.0"):
         assert_same(narrow.activation(layer), whole.activation(layer))
         assert_same(narrow.cam(layer, ANSWER), whole.cam(layer, ANSWER))
