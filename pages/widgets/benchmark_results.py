@@ -46,7 +46,7 @@ def draw_results(results: Results) -> None:
     )
     st.dataframe(
         table(rows), hide_index=True, width="stretch", column_config={
-            "Map": st.column_config.TextColumn(width=300),
+            "Map": st.column_config.TextColumn(width=360),
             **{one.title: st.column_config.TextColumn(one.title, help=help_of(one)) for one in SCORES},
         },
     )  # fmt: skip
@@ -68,6 +68,8 @@ def _narrowed(rows: Sequence[Row], score: Score) -> list[Row]:
             help="In degrees of visual angle: the eye lands within about one degree of what it aims at.",
         )  # fmt: skip
         rows = [row for row in rows if row.case.smooth == smooth or not row.case.model]
+    elif any(smoothings):
+        st.markdown(f"Maps smoothed by {smoothings[0]:g}°.")
     best = at_best_layers(rows, score.id)
     if len(best) < len(rows) and not st.checkbox(
         "Every layer", help=f"Else each map at the one layer where its {score.title} is best on these photos."
@@ -77,13 +79,12 @@ def _narrowed(rows: Sequence[Row], score: Score) -> list[Row]:
 
 
 def name_of(row: Row) -> str:
-    """A case in words: "Grad-CAM, layer4, smoothed 1°"."""
+    """A case in words, but for its smoothing, which all that is shown at once have in common: "Grad-CAM, layer4"."""
     case = row.case
     method, _, options = case.method.partition(":")
     title = case.model if _is_own(row) else TITLES.get(method, method.replace("-", " ").capitalize())
     network = "" if case.model == EMBEDDED or _is_own(row) else case.model
-    smoothed = f"smoothed {case.smooth:g}°" if case.smooth else ""
-    return ", ".join(part for part in (title, *_in_words(method, options), case.layer, smoothed, network) if part)
+    return ", ".join(part for part in (title, *_in_words(method, options), case.layer, network) if part)
 
 
 def _in_words(name: str, options: str) -> list[str]:

@@ -11,6 +11,7 @@ from engine.scores import SCORES
 from pages.widgets.fixation_state import DENSITY, PANELS, Looking, is_brought, title_of
 from pages.widgets.fixation_study import Study
 from pages.widgets.map_panel import MAX_PANELS, Panel
+from pages.widgets.panels import notes_of
 
 NO_FOLDER = "There is no map for this photo: name the folder of the maps under “More”."
 INVITATION = "Nobody yet. Click on the photo where your eyes went, or open a file of fixations."
@@ -59,11 +60,8 @@ def _explained(place: str, candidate: Candidate, study: Study) -> Panel:
     asked = method(candidate.method)
     found = study.explained(candidate)
     words = {"P": study.trace.answer.names[found.fact], "Q": study.trace.answer.names[found.foil]}
-    height, width = found.values.shape
     finished = study.saliency(candidate.id)
     degrees = max(study.view.degrees, candidate.degrees)
-    where = "the input’s pixels" if asked.grid == "input" else found.layer
-    size = f"{width} × {height} map" + (", enlarged" if max(height, width) < 100 else "")
     smoothed = [f"smoothed by {degrees:g}°"] if degrees else []
     return Panel(
         place,
@@ -72,7 +70,7 @@ def _explained(place: str, candidate: Candidate, study: Study) -> Panel:
         asked.sentence.format(**words),
         finished.values,
         extent=finished.extent,
-        notes=(*found.notes, f"at {where}", size, *smoothed),
+        notes=(*notes_of(found), *smoothed),
         meaning=(asked.for_.format(**words), ""),
     )
 

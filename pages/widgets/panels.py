@@ -80,7 +80,7 @@ def panel(
         asked.asks.format(**words),
         asked.sentence.format(**words),
         found.values,
-        notes=_notes(found),
+        notes=notes_of(found),
         speed="from the cache" if found.cached else f"{found.milliseconds:.0f} ms",
         meaning=(asked.for_.format(**words), asked.against.format(**words)),
         scale_group=asked.reading.__name__,
@@ -122,7 +122,8 @@ def changed_options(choice: Choice, asked: Method, values: Mapping[str, Any]) ->
     return tuple((name, str(value)) for name, value in merged.items() if value != defaults[name])
 
 
-def _notes(found: Map) -> tuple[str, ...]:
+def notes_of(found: Map) -> tuple[str, ...]:
+    """What stands under a map in a few words each: where it was read, what else went into it, how fine it is."""
     height, width = found.values.shape
     where = "the input’s pixels" if method(found.method).grid == "input" else found.layer
     size = f"{width} × {height} map, enlarged" if max(height, width) < 100 else f"{width} × {height} map"

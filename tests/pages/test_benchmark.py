@@ -154,9 +154,9 @@ def test_a_large_run_is_shown_by_smoothing_and_at_the_best_layers_first() -> Non
     told = content(rows=as_json(summarise({"a.png": photo, "b.png": photo})))
     app.file_uploader(key="results_file").set_value(("large.json", told, "application/json")).run()
     assert list(app.dataframe[0].value["Map"]) == [
-        "Contrastive saliency, mean with the later stages, layer1, smoothed 0.75°",
-        "Contrastive saliency, weigh by the activation: no, layer1, smoothed 0.75°",
-        "Grad-CAM, layer4, smoothed 0.75°",
+        "Contrastive saliency, mean with the later stages, layer1",
+        "Contrastive saliency, weigh by the activation: no, layer1",
+        "Grad-CAM, layer4",
     ]
     next(box for box in app.selectbox if box.label == "Maps smoothed by").select(0.0)
     next(box for box in app.checkbox if box.label == "Every layer").check().run()
