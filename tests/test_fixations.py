@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 from scipy.io import savemat
 
 from engine.errors import DataError
@@ -105,6 +106,18 @@ def test_pooling_leaves_one_photo_out() -> None:
 
 
 # --- density ------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 30), st.integers(1, 9), st.integers(0, 99))
+def test_density_is_the_filtered_histogram(width: int, height: int, sigma: float, count: int, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    x, y = chance.uniform(0, width, count), chance.uniform(0, height, count)
+    counts = np.zeros((height, width))
+    np.add.at(counts, (y.astype(int), x.astype(int)), 1)
+    expected = ndimage.gaussian_filter(counts, sigma, mode="constant")
+    found = density(Fixations(x, y, (width, height)), sigma)
+    assert np.abs(found - expected / expected.sum()).max() <= 1e-12 and found.min() >= 0
 
 
 def test_density_is_a_gaussian_around_a_fixation() -> None:

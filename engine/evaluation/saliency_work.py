@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from engine.distortions.plain import blur
 from engine.engine import LARGEST_INPUT, SMALLEST_INPUT, Engine
 from engine.errors import DataError, QuestionError
 from engine.evaluation.datasets import DataSet
 from engine.fixations import Pool, density
+from engine.human import Finished, smooth
 from engine.images import Photo, decode
 from engine.layers import deepest, find
 from engine.map_files import check_all, maps_in, read_map_file
@@ -224,9 +224,9 @@ class SaliencyWork:
             shown = photo if radius == 0 else photo_of(blur(photo.pixels, radius))
             for case, values, extent in chain(self._maps(shown, radius), self._own_maps(name, photo.size, radius)):
                 kept[case.key] = values
-                for smooth in self.settings.smooth:
-                    large = smoothed(values, photo.size, smooth * self.data.degree(name), extent)
-                    found[replace(case, smooth=smooth)] = truth.scores(large)
+                for degrees in self.settings.smooth:
+                    large = smoothed(values, photo.size, degrees * self.data.degree(name), extent)
+                    found[replace(case, smooth=degrees)] = truth.scores(large)
         if self.maps is not None:
             _save(self.maps / f"{name.replace('/', '_')}.npz", kept)
         return {case.key: {k: _plain(v) for k, v in scores.items()} for case, scores in found.items()}
@@ -285,15 +285,9 @@ def _joined(maps: Sequence[Map]) -> tuple[Values, Extent]:
 
 
 def smoothed(values: Values, size: tuple[int, int], sigma: float, extent: Extent = WHOLE) -> Values:
-    """A map (h, w) enlarged to a photo of the given width and height and blurred by ``sigma`` of its pixels.
-
-    The blur is done on a grid a quarter as fine where that is fine enough, at a tenth of the cost.
-    """
-    if sigma == 0:
-        return enlarge(values, *size, extent)
-    step = 4 if sigma >= 12 else 1
-    coarse = enlarge(values, max(1, size[0] // step), max(1, size[1] // step), extent)
-    return enlarge(gaussian_filter(coarse, sigma / step), *size)
+    """A map (h, w) enlarged to a photo of the given width and height and blurred by ``sigma`` of its pixels."""
+    found = smooth(Finished(values, extent), size, sigma)
+    return enlarge(found.values, *size, found.extent)
 
 
 def photo_of(pixels: np.ndarray) -> Photo:
