@@ -184,8 +184,9 @@ class Truth:
 
         The information gain is taken with the share ``UNIFORM_SHARE`` of the uniform density.
         """
-        values, _ = _pair(saliency, self._density)
-        centred, p = _centred(values), as_density(values)
+        values = _map(saliency)
+        _check_same(values, self._density)
+        centred, p = _centred(values), _as_density(values)
         return {
             "nss": _nss(centred, self._at),
             "cc": _cc(centred, self._centred),
@@ -204,7 +205,10 @@ def as_density(values: ArrayLike) -> np.ndarray:
 
     A map with negative values is raised to a minimum of 0 first; a map of zeros becomes uniform.
     """
-    array = _map(values)
+    return _as_density(_map(values))
+
+
+def _as_density(array: np.ndarray) -> np.ndarray:
     low, high = array.min(), array.max()
     if low < 0:
         array, high = array - low, high - low
@@ -225,9 +229,13 @@ def _map(values: ArrayLike) -> np.ndarray:
 
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     a, b = _map(first), _map(second)
+    _check_same(a, b)
+    return a, b
+
+
+def _check_same(a: np.ndarray, b: np.ndarray) -> None:
     if a.shape != b.shape:
         raise DataError(f"The maps differ in shape, {a.shape} and {b.shape}; enlarge the smaller one first.")
-    return a, b
 
 
 Pixels = tuple[np.ndarray, np.ndarray]
