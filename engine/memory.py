@@ -13,9 +13,10 @@ import psutil
 from engine.errors import ExplorerError
 
 CGROUP = Path("/sys/fs/cgroup")
-_trim = None
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h
+_trim = _option = None
 with suppress(AttributeError, OSError, TypeError):  # where the C library is not glibc
-    _trim = ctypes.CDLL(None).malloc_trim
+    _trim, _option = ctypes.CDLL(None).malloc_trim, ctypes.CDLL(None).mallopt
 
 
 def available() -> int:
@@ -42,6 +43,16 @@ def give_back() -> None:
     """
     if _trim is not None:
         _trim(0)
+
+
+def keep() -> None:
+    """Let the C library keep, from now on, whatever memory is freed, for a process that computes and then ends.
+
+    Otherwise the kernel maps and zeroes every large array anew: a third of a training step, a quarter of an evaluation.
+    """
+    if _option is not None:
+        _option(_MMAP_MAX, 0)
+        _option(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def size(count: float) -> str:

@@ -23,7 +23,6 @@ from numpy.typing import ArrayLike
 from engine.errors import DataError
 
 EPSILON = 2.2204e-16  # as in the benchmark's code: keeps logarithms finite
-BINS = 4096
 UNIFORM_SHARE = 0.1  # of the uniform density in the information gain of maps that are no densities by themselves
 
 
@@ -302,21 +301,5 @@ def _auc_judd(values: np.ndarray, at: Pixels) -> float:
 
 
 def _at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many values reach each of the ascending thresholds, which are values themselves.
-
-    Exact, and four times faster than sorting: only values that share a bin with a threshold are compared.
-    """
-    low, high = values.min(), values.max()
-    scale = BINS / (high - low) if high > low else np.inf
-    if not 0 < scale < np.inf:
-        return len(values) - np.searchsorted(np.sort(values), thresholds)
-    # Rounding is monotone, so the order of bins is that of values.
-    bins = np.clip((values - low) * scale, 0, BINS - 1).astype(np.int32)
-    own = np.clip((thresholds - low) * scale, 0, BINS - 1).astype(np.int32)
-    sizes = np.bincount(bins, minlength=BINS)
-    beyond = len(values) - np.cumsum(sizes)[own]  # in higher bins
-    doubtful = np.zeros(BINS, bool)
-    doubtful[own] = True
-    near = np.sort(values[doubtful[bins]])
-    up_to = np.cumsum(sizes * doubtful)[own]  # near values in the own and in lower bins
-    return beyond + up_to - np.searchsorted(near, thresholds)
+    """How many values reach each of the thresholds."""
+    return len(values) - np.searchsorted(np.sort(values), thresholds)

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from engine import memory
 from engine.errors import DataError, ExplorerError
 
 Result = Any
@@ -211,6 +212,7 @@ def _start_worker(prepare: Prepare) -> None:
     """In a worker: one thread, deaf to Ctrl-C (the parent ends it), and gone when the parent is gone."""
     global _prepare
     _prepare = prepare
+    memory.keep()
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -286,6 +288,7 @@ class _RayWorker:
     """An actor: networks are loaded once, with its first photo, and again if it is restarted."""
 
     def __init__(self, prepare: Prepare) -> None:
+        memory.keep()
         torch.set_num_threads(1)
         self._prepare = prepare
         self._work: Work | None = None

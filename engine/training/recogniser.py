@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
-import ctypes
 import json
 import sys
 import time
@@ -16,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from engine import memory
 from engine.errors import DataError
 from engine.training.distil import Distillation, Recipe, Step
 from engine.training.export import cross_entropy, export, fit_temperature
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
 
     Raises DataError or WeightsError where photos, vocabulary, teacher or checkpoint cannot be used.
     """
-    _keep_memory()
+    memory.keep()
     if args.threads:
         torch.set_num_threads(args.threads)
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -181,18 +180,6 @@ def _report(step: Step, distillation: Distillation, rate: float) -> None:
         f"\r{step.progress:6.1%}  {step.seen} samples  {step.size} px  {losses}  {rate:.0f}/s  {left:.0f} min left ",
         end="", file=sys.stderr, flush=True,
     )  # fmt: skip
-
-
-def _keep_memory() -> None:
-    """Make glibc keep freed memory.
-
-    Otherwise every large buffer of a step is mapped and zeroed by the kernel again: a third of the time on a CPU.
-    """
-    trim_threshold, mmap_max = -1, -4  # malloc.h
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(mmap_max, 0)
-        libc.mallopt(trim_threshold, 2**31 - 1)
 
 
 def _progress(what: str) -> Callable[[int, int], None]:
