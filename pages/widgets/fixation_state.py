@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -13,6 +13,7 @@ from engine.human import CANDIDATES, CENTRE, OWN
 from engine.human_curves import DEGRADATIONS, SMOOTHINGS, USUAL_SMOOTHING
 from engine.scores import SCORES
 from pages.widgets import session
+from pages.widgets.state import PageState
 
 T = TypeVar("T")
 
@@ -63,49 +64,6 @@ _ALLOWED: dict[str, tuple[Any, ...]] = {
 }
 
 
-def current() -> Looking:
-    """The session's choice; at its first run, what the address says."""
-    if "looking" not in st.session_state:
-        st.session_state["looking"] = from_address(dict(st.query_params))
-    looking: Looking = st.session_state["looking"]
-    return looking
-
-
-def change(**values: Any) -> None:
-    """Change the choice: from callbacks, before the page runs again."""
-    st.session_state["looking"] = replace(current(), **values)
-
-
-def bound(key: str, value: object, field: str) -> dict[str, Any]:
-    """Keyword arguments that tie a Streamlit widget to one field of the choice; see `session.bound`."""
-    st.session_state[key] = value
-
-    def told() -> None:
-        picked = st.session_state[key]
-        if picked is not None:
-            change(**{field: picked})
-
-    return {"key": key, "on_change": told}
-
-
-def publish() -> None:
-    """Write both choices, the shared one and this page's, to the page's address."""
-    wanted = session.to_address(session.current()) | to_address(current())
-    if dict(st.query_params) != wanted:
-        st.query_params.from_dict(wanted)
-
-
-def to_address(looking: Looking) -> dict[str, str]:
-    """The query parameters that differ from a fresh page."""
-    usual = Looking()
-    changed = {f.name: getattr(looking, f.name) for f in fields(Looking)}
-    return {
-        name: ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value
-        for name, value in changed.items()
-        if value != getattr(usual, name)
-    }
-
-
 def from_address(parameters: dict[str, str]) -> Looking:
     """The choice in query parameters; what cannot be read is left at its usual value."""
     values: dict[str, Any] = {name: parameters[name][:100] for name in ("data", "item") if name in parameters}
@@ -123,6 +81,19 @@ def from_address(parameters: dict[str, str]) -> Looking:
     if 1 <= wide <= 120:
         values["wide"] = wide
     return Looking(**values)
+
+
+def _write(name: str, value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else _text(value)
+
+
+state = PageState("looking", Looking(), from_address, _write)
+current, change, bound, to_address = state.current, state.change, state.bound, state.to_address
+
+
+def publish() -> None:
+    """Write both choices, the shared one and this page's, to the page's address."""
+    state.publish(session.to_address(session.current()))
 
 
 def brought_row(at: int, name: str) -> str:

@@ -85,9 +85,7 @@ def current(network: str) -> LayersChoice:
 
 def publish() -> None:
     """Write both choices, the shared one and this page's, to the page's address."""
-    wanted = session.to_address(session.current()) | state.to_address(state.current())
-    if dict(st.query_params) != wanted:
-        st.query_params.from_dict(wanted)
+    state.publish(session.to_address(session.current()))
 
 
 def foils_of(chosen: LayersChoice, trace: Trace, fact: int, foil: int) -> tuple[int, ...]:

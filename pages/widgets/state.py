@@ -1,6 +1,6 @@
 """The state of a page: one frozen value, kept in the session and written to the page's address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Generic, TypeVar
 
@@ -59,8 +59,8 @@ class PageState(Generic[T]):
         pairs = ((f.name, getattr(value, f.name)) for f in fields(value))  # type: ignore[arg-type]
         return {name: self._write(name, each) for name, each in pairs if each != getattr(self.usual, name)}
 
-    def publish(self) -> None:
-        """Write the value to the page's address, so that it can be shared."""
-        wanted = self.to_address(self.current())
+    def publish(self, beside: Mapping[str, str] | None = None) -> None:
+        """Write the value to the page's address, so that it can be shared; `beside` is what else stands there."""
+        wanted = {**(beside or {}), **self.to_address(self.current())}
         if dict(st.query_params) != wanted:
             st.query_params.from_dict(wanted)
