@@ -257,6 +257,7 @@ def _dying(photo: str) -> DataError:
 
 
 def _with_pool(prepare: Prepare, photos: Sequence[str], jobs: int) -> Stream:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy reads it when a worker imports it
     context = multiprocessing.get_context("spawn")  # a forked copy of torch may hang
     pool = ProcessPoolExecutor(jobs, context, _start_worker, (prepare,))
     try:
