@@ -69,7 +69,9 @@ class Visitor:
                     self.errors.append(f"an exception on the page after: {what}")
                 return
             await asyncio.sleep(0.05)
-        self.errors.append(f"no end after {LIMIT:.0f} s: {what}")
+        why = "no answer came" if self.heard <= start else "it is still at work"
+        opened = await self.page.get_by_test_id("stPopoverBody").count()
+        self.errors.append(f"no end after {LIMIT:.0f} s: {what}, {why}, {opened} popovers open, {self.page.url}")
 
     async def change(self) -> None:
         """One of the things that people do."""
