@@ -12,6 +12,9 @@ from typing import TypeVar, cast
 
 T = TypeVar("T")
 
+WAIT = 0.2
+"""Seconds between two tellings of who waits for another thread's value."""
+
 
 class ByteCache:
     """Least recently used entries leave first, so that the sum of their sizes stays within `limit` bytes.
@@ -31,8 +34,13 @@ class ByteCache:
         self._lock = threading.Lock()
         self._bytes = 0
 
-    def get(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
-        """The value under `key`, made by `make` when it is not there; `size` tells its bytes."""
+    def get(
+        self, key: Hashable, make: Callable[[], T], size: Callable[[T], int], still: Callable[[], None] = lambda: None
+    ) -> T:
+        """The value under `key`, made by `make` when it is not there; `size` tells its bytes.
+
+        `still` is called a few times a second while another thread makes it, and may raise to go away.
+        """
         while True:
             with self._lock:
                 if key in self._entries:
@@ -44,7 +52,7 @@ class ByteCache:
                     self._pending[key] = mine
             if pending is None:
                 return self._make(key, make, size, mine)
-            error = pending.exception()
+            error = _outcome(pending, still)
             if error is None:
                 return cast(T, pending.result())
             if isinstance(error, Exception):
@@ -105,3 +113,12 @@ class ByteCache:
         with self._lock:
             self._entries.clear()
             self._bytes = 0
+
+
+def _outcome(pending: Future[object], still: Callable[[], None]) -> BaseException | None:
+    """Wait for another thread: its error, or None where it has made its value."""
+    while True:
+        try:
+            return pending.exception(WAIT)
+        except TimeoutError:
+            still()

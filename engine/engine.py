@@ -38,6 +38,8 @@ ENTRY_BYTES = 1024
 """What the key and the objects of one cached map hold beside its numbers, rounded up."""
 CORES_EACH = 4
 """Photos whose quality is judged at the same time: one for so many cores, which a single one keeps busy."""
+PATCHES_A_SECOND = 2000
+"""About how many patches are judged in a second, which says who is done first; a wrong guess only changes the order."""
 MODELS_KEPT = 4
 """How many networks stay in memory; the one unused for longest leaves first."""
 
@@ -216,13 +218,14 @@ class Engine:
             if each is not None:
                 self._watch(each.digest)
 
+        done = 0.0
+
+        def still() -> None:
+            if progress:
+                progress(done)
+
         def make() -> "QualityResult":
             network = quality.load("full-reference" if other else "no-reference", self.device)
-            done = 0.0
-
-            def still() -> None:
-                if progress:
-                    progress(done)
 
             def tell(share: float) -> None:
                 nonlocal done
@@ -230,13 +233,13 @@ class Engine:
                 let_pass()
                 still()
 
-            with self._turns.turn(photo.pixels.size / stride**2, still) as let_pass:
+            with self._turns.turn(photo.pixels.size / 3 / stride**2 / PATCHES_A_SECOND, still) as let_pass:
                 try:
                     return quality.assess(network, photo.pixels, other.pixels if other else None, stride, tell)
                 finally:
                     memory.give_back()
 
-        return self._cache.get(_quality_key(photo, other, stride), make, _result_bytes)
+        return self._cache.get(_quality_key(photo, other, stride), make, _result_bytes, still)
 
     def has_quality(self, photo: Photo, reference: Photo | None = None, stride: int = 8) -> bool:
         """Whether :meth:`quality` has its result already."""

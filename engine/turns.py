@@ -1,11 +1,13 @@
 """Turns at heavy work, so that many who want it at once wait for as little as can be.
 
-All at once, each takes as long as all together, and what is light beside it waits, too. In turns, whoever needs little
-goes first, and long work lets the others pass between its parts.
+All at once, each takes as long as all together, and what is light beside it waits, too. In turns, whoever would be done
+first goes first, and long work lets shorter work pass between its parts. Having waited counts: however much short work
+comes, what came long before it is not passed by it.
 """
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,11 +15,11 @@ WAIT = 0.2
 """Seconds between two tellings of who waits."""
 
 Ticket = tuple[float, int]
-"""How much work it is, and when it came: the smallest is next."""
+"""When the work would be done if it were alone, on the monotonic clock, and its number: the smallest is next."""
 
 
 class Turns:
-    """So many turns at once, by size and then by arrival."""
+    """So many turns at once, by when each would be done if it were alone."""
 
     def __init__(self, at_once: int = 1) -> None:
         self._free = at_once
@@ -26,12 +28,13 @@ class Turns:
         self._numbers = itertools.count()
 
     @contextmanager
-    def turn(self, size: float, still: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
-        """Have a turn for the block. It gets what it is to call between its parts: that lets smaller work pass.
+    def turn(self, seconds: float, still: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
+        """Have a turn for the block. It gets what it is to call between its parts: that lets shorter work pass.
 
-        `still` is called a few times a second while there is none, and may raise to go away.
+        `seconds` is about what the block takes alone. `still` is called a few times a second while there is no turn,
+        and may raise to go away.
         """
-        ticket = (size, next(self._numbers))
+        ticket = (time.monotonic() + seconds, next(self._numbers))
         self._take(ticket, still)
         mine = True
 

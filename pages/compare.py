@@ -53,16 +53,16 @@ def page() -> None:
         except ExplorerError as error:
             st.error(str(error), icon=":material/error:")
         else:
-            shown = explore(choice, photo, trace)
+            shown, below = explore(choice, photo, trace)
     opened = desk(room, place_of(choice, photo), shown, OFFERED)
     session.publish()
     if shown is not None and shown.unfinished and not opened:
-        judge_quality(photo)
+        judge_quality(photo, below)
         st.rerun()
 
 
-def explore(choice: Choice, photo: Photo, trace: Trace) -> Shown:
-    """Everything below the choice of photo and network."""
+def explore(choice: Choice, photo: Photo, trace: Trace) -> tuple[Shown, DeltaGenerator]:
+    """Everything below the choice of photo and network; gives also the place for the progress of what is to come."""
     fact, _ = fact_and_foil(choice, trace)
     foil_room = question(choice, trace, fact)
     with st.container(key="body"):
@@ -71,22 +71,27 @@ def explore(choice: Choice, photo: Photo, trace: Trace) -> Shown:
         maps_room = st.container()
     with answers:
         said(trace, photo)
-        shown: Shown = of_the_foil(choice, photo, trace, foil_room, maps_room)
+        shown: Shown = of_the_foil(choice, quality_is_awaited(choice, photo), photo, trace, foil_room, maps_room)
+        below = st.empty()
     with maps:
         strip(choice, photo, trace, fact)
         options(choice)
     about(trace.model)
-    return shown
+    return shown, below
 
 
 @st.fragment
 def of_the_foil(
-    drawn: Choice, photo: Photo, trace: Trace, foil_room: DeltaGenerator, maps_room: DeltaGenerator
+    drawn: Choice, behind: bool, photo: Photo, trace: Trace, foil_room: DeltaGenerator, maps_room: DeltaGenerator
 ) -> Shown:
-    """All that another foil changes. It runs without the rest of the page, which was drawn for the choice `drawn`."""
+    """All that another foil changes. It runs without the rest of the page, which was drawn for the choice `drawn`.
+
+    `behind`: the page judges the photo's quality behind all that it draws.
+    """
     choice = session.current()
-    if replace(choice, foil=drawn.foil) != drawn:
-        st.rerun()  # another row of panels has other options below it
+    awaited = quality_is_awaited(choice, photo)
+    if replace(choice, foil=drawn.foil) != drawn or (awaited and not behind):
+        st.rerun()  # another row of panels has other options below it, and only the whole page judges
     fact, foil = fact_and_foil(choice, trace)
     with foil_room:
         foil_selector(trace, foil)
@@ -96,7 +101,6 @@ def of_the_foil(
         probabilities=trace.answer.probabilities, on_foil=lambda index: session.change(foil=index),
     )  # fmt: skip
     places = choice.panels[:MAX_PANELS]
-    awaited = quality_is_awaited(choice, photo)
     panels = [panel(place, method_at(place), choice, trace, photo, fact, foil, judge=not awaited) for place in places]
     view = blake2b(repr((trace.key, fact, choice.layer, places, choice.options)).encode(), digest_size=8).hexdigest()
     with maps_room:

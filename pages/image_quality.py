@@ -22,6 +22,7 @@ from pages.widgets.quality_photos import OWN, REFERENCE, Judged, judged, panel_p
 from pages.widgets.quality_state import ALIGN, CROP, UPLOAD, WITH, WITHOUT, QualityChoice, state
 from pages.widgets.share import Shown
 from pages.widgets.style import style
+from pages.widgets.work import JUDGING, told
 
 CSS = Path(__file__).parent / "widgets" / "quality.css"
 REFINED = "quality_refined"  # in the session: (digests of photo and reference) -> strides at which they were judged
@@ -100,21 +101,16 @@ def looks(result: QualityResult, count: int) -> str:
 
 def assess(photo: Photo, reference: Photo | None, stride: int, place: DeltaGenerator) -> tuple[QualityResult, str]:
     """The judgement, and a sentence where the network that uses the reference is not there."""
-
-    def told(share: float) -> None:  # a small photo is done at the first call
-        if share < 1:
-            place.progress(share, f"Judging the photo, {share:.0%}")
-
-    missing = ""
+    tell, missing = told(place, JUDGING), ""
     if reference is not None:
         try:
-            return session.engine().quality(photo, reference, stride, told), ""
+            return session.engine().quality(photo, reference, stride, tell), ""
         except WeightsError:
             missing = (
                 "The network that compares a photo with its reference is not part of this installation yet, so the "
                 "photo is judged without its reference."
             )
-    return session.engine().quality(photo, None, stride, told), missing
+    return session.engine().quality(photo, None, stride, tell), missing
 
 
 def refine(
@@ -127,10 +123,10 @@ def refine(
         bar = st.progress(0.0, words, width=280)
         st.button("Keep the coarse map", on_click=lambda: state.change(stride=now))
 
-    def told(share: float) -> None:
+    def tell(share: float) -> None:
         bar.progress(share, f"{words}, {share:.0%}")
 
-    session.engine().quality(photo, reference, stride, told)
+    session.engine().quality(photo, reference, stride, tell)
     refined: dict[tuple[str, str], tuple[int, ...]] = st.session_state[REFINED]
     refined[key] = (*refined.pop(key, ()), stride)
     for old in list(refined)[:-MOST_REFINED]:

@@ -86,6 +86,29 @@ def test_an_interruption_ends_its_own_thread_only() -> None:
         assert [other.result(30) for other in others] == [5, 5]
 
 
+def test_who_waits_for_another_thread_may_go_away() -> None:
+    cache, begun, out = ByteCache(100), threading.Event(), threading.Event()
+    told: list[int] = []
+
+    def slow() -> int:
+        begun.set()
+        assert out.wait(30)
+        return 7
+
+    def still() -> None:
+        told.append(1)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(cache.get, "key", slow, lambda _: 1)
+        assert begun.wait(30)
+        with pytest.raises(KeyboardInterrupt):
+            cache.get("key", lambda: 5, lambda _: 1, still)
+        out.set()
+        assert first.result(30) == 7 and "key" in cache and len(told) == 2
+
+
 def test_a_size_that_fails_leaves_nothing() -> None:
     cache = ByteCache(100)
     with pytest.raises(ZeroDivisionError):

@@ -1,4 +1,4 @@
-"""Heavy work in turns: the smallest first, long work lets it pass, and who goes away leaves nothing."""
+"""Heavy work in turns: the shortest first, which long work lets pass for a while; who goes away leaves nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_so_many_at_once_and_no_more(at_once: int) -> None:
     assert most[0] == at_once and is_free(turns, at_once)
 
 
-def test_the_smallest_is_next_and_of_equals_the_first() -> None:
+def test_the_shortest_is_next_and_of_equals_the_first() -> None:
     turns, done = Turns(), []
 
     def work(name: str, size: float) -> None:
@@ -93,6 +93,24 @@ def test_long_work_lets_shorter_pass_between_its_parts() -> None:
         done.append("rest")
     ended(thread)
     assert done == ["part", "short", "rest"] and is_free(turns)
+
+
+def test_what_has_waited_for_long_is_not_passed_by_shorter_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns, done, now = Turns(), [], [0.0]
+    monkeypatch.setattr("engine.turns.time.monotonic", lambda: now[0])
+    threads = []
+
+    def work(name: str, seconds: float) -> None:
+        with turns.turn(seconds):
+            done.append(name)
+
+    with turns.turn(0):
+        for name, seconds, came in (("long", 5.0, 0.0), ("soon", 1.0, 3.0), ("late", 1.0, 4.5)):
+            now[0], count = came, len(turns._waiting)
+            threads.append(begun(lambda name=name, seconds=seconds: work(name, seconds)))
+            wait_for(lambda count=count: len(turns._waiting) > count)
+    ended(*threads)
+    assert done == ["soon", "long", "late"] and is_free(turns)
 
 
 class GoneError(BaseException):
@@ -132,6 +150,26 @@ def test_work_that_fails_gives_its_turn_back() -> None:
     with pytest.raises(ZeroDivisionError), turns.turn(1):
         raise ZeroDivisionError
     assert is_free(turns)
+
+
+def test_who_waits_for_what_another_judges_may_go_away() -> None:
+    photo = decode(Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)))
+    engine, at_work, out = Engine(device="cpu"), threading.Event(), threading.Event()
+
+    def told(share: float) -> None:
+        at_work.set()
+        assert out.wait(LIMIT)
+
+    def gone(share: float) -> None:
+        raise GoneError
+
+    thread = begun(lambda: engine.quality(photo, progress=told))
+    assert at_work.wait(LIMIT)
+    with pytest.raises(GoneError):
+        engine.quality(photo, progress=gone)
+    out.set()
+    ended(thread)
+    assert engine.has_quality(photo) and is_free(engine._turns, engine._turns._free)
 
 
 def test_a_small_photo_is_judged_while_a_large_one_is() -> None:

@@ -32,6 +32,7 @@ from pages.widgets.quality_photos import judged, panel_photo
 from pages.widgets.quality_state import WITH, QualityChoice
 from pages.widgets.question_bar import fact_and_foil
 from pages.widgets.session import Choice
+from pages.widgets.work import JUDGING, told
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,8 @@ def _judged(step: Step) -> tuple[QualityResult, Photo]:
     given = judged(choice)
     reference = given.reference if choice.judge == WITH else None
     place = st.empty()
-
-    def told(share: float) -> None:
-        if share < 1:
-            place.progress(share, f"Judging the photo, {share:.0%}")
-
     stride = passes(given.photo.size, choice.stride)[-1]
-    result = session.engine().quality(given.photo, reference, stride, told)
+    result = session.engine().quality(given.photo, reference, stride, told(place, JUDGING))
     place.empty()
     return result, given.photo
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from engine import METHODS, Map, Trace, method
 from engine.errors import ExplorerError
@@ -13,7 +14,8 @@ from engine.images import Photo
 from engine.methods import Method
 from pages.widgets import session
 from pages.widgets.map_panel import MAX_PANELS, Panel, PanelEvent
-from pages.widgets.session import QUALITY, UPLOAD, Choice
+from pages.widgets.session import QUALITY, Choice
+from pages.widgets.work import JUDGING, told
 
 _JUDGED = "quality_judged"  # in the session: the digest of the photo that was judged last
 
@@ -92,20 +94,22 @@ def panel(
 
 
 def quality_is_awaited(choice: Choice, photo: Photo) -> bool:
-    """Whether a photo of one's own is still to be judged. That takes longer than all other maps, which do not wait."""
+    """Whether the photo is still to be judged. That takes longer than all other maps, which do not wait for it."""
     return (
-        choice.photo == UPLOAD
-        and QUALITY in map(method_at, choice.panels)
+        QUALITY in map(method_at, choice.panels)
         and not session.engine().has_quality(photo)
         and st.session_state.get(_JUDGED) != photo.digest
     )
 
 
-def judge_quality(photo: Photo) -> None:
-    """Do it, behind all that the page has drawn; where it cannot be done, the panel says why in the next run."""
-    st.session_state[_JUDGED] = photo.digest
+def judge_quality(photo: Photo, place: DeltaGenerator) -> None:
+    """Do it, behind all that the page has drawn, with its progress at `place`; another wish of the person ends it.
+
+    Where it cannot be done, the panel says why in the next run.
+    """
     with suppress(ExplorerError):
-        session.engine().quality(photo)
+        session.engine().quality(photo, progress=told(place, JUDGING))
+    st.session_state[_JUDGED] = photo.digest  # once: what a cache is too small to keep is not awaited again
 
 
 def options_of(choice: Choice, asked: Method) -> dict[str, Any]:
@@ -131,7 +135,8 @@ def notes_of(found: Map) -> tuple[str, ...]:
 
 
 def _quality(place: str, photo: Photo, removable: bool) -> Panel:
-    result = session.engine().quality(photo)
+    engine = session.engine()
+    result = engine.quality(photo, progress=None if engine.has_quality(photo) else told(st.empty(), JUDGING))
     height, width = result.evidence.shape
     return Panel(
         place,

@@ -17,6 +17,7 @@ PATIENCE = 0.4
 """Seconds of work before its progress is shown."""
 OFTEN = 0.1
 """Seconds between two tellings that are passed on to the browser."""
+JUDGING = "Judging the photo"
 _STOPPED = "work_stopped"  # in the session: the key of the work that a person ended
 
 
@@ -25,6 +26,21 @@ class Tell(Protocol):
 
     def __call__(self, share: float, said: str = "") -> None:
         """Take the share done, 0 to 1, and what is to be said instead of it."""
+
+
+def told(place: DeltaGenerator, words: str) -> Callable[[float], None]:
+    """What work calls, with the share done, whose progress is shown at `place`; any other wish of the person ends it.
+
+    Nothing is shown of work that is done at its first call.
+    """
+    last = [0.0]
+
+    def tell(share: float) -> None:
+        if share < 1 and time.monotonic() - last[0] >= OFTEN:
+            last[0] = time.monotonic()
+            place.progress(share, f"{words}, {share:.0%}")
+
+    return tell
 
 
 def going(place: DeltaGenerator, words: str, on_stop: Callable[[], None] = lambda: None) -> Tell:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,8 +102,27 @@ def test_downloading(busy: Open, weights: Path) -> None:
     page.get_by_role("button", name="Stop").wait_for(state="detached")
     rests(page)
     assert offer.is_enabled()
+    end = time.monotonic() + 10
+    while (lock := next(weights.glob(".*.lock"), None)) and time.monotonic() < end:
+        time.sleep(0.1)  # the run that downloads ends where it next tells how far it is: in half a second here
+    assert lock is None, "it goes on downloading"
     (kept,) = weights.glob("*")
     assert kept.suffix == ".part" and kept.stat().st_size < 1 << 20, "what came is there to go on from"
+
+
+def test_another_photo_while_one_is_judged(busy: Open) -> None:
+    page = busy("/?photo=motorbike")
+    awaited, photos = page.get_by_text("quality is being judged"), page.get_by_test_id("stMain")
+    page.get_by_text("Judging the photo, ").wait_for(timeout=LIMIT)
+    assert awaited.count() == 1 and page.get_by_text("What did it not expect?").is_visible(), "maps do not wait"
+    photos.get_by_text("Coffee", exact=True).click()
+    page.wait_for_url("**photo=coffee*", timeout=LIMIT)
+    photos.get_by_text("Motorbike", exact=True).click()
+    page.wait_for_url("**photo=motorbike*", timeout=LIMIT)
+    awaited.wait_for(timeout=LIMIT)
+    assert awaited.count() == 1, "it had not been finished behind the other photo"
+    page.get_by_text(re.compile(r"Why 0\.\d\d, rather than")).wait_for(timeout=LIMIT)
+    assert awaited.count() == 0
 
 
 def test_refining(busy: Open) -> None:

@@ -124,7 +124,7 @@ def test_an_uploaded_photo_is_explained_and_kept_out_of_the_address() -> None:
     assert dict(app.query_params).get("photo") == ["upload"] or app.query_params["photo"] == "upload"
 
 
-def test_the_other_maps_do_not_wait_for_the_quality_of_ones_own_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_other_maps_do_not_wait_for_the_quality_of_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[object] = []
     draw, judge = map_panel.map_panel, Engine.quality
 
