@@ -1,7 +1,7 @@
 """Long work on a page: how far it is, and a button that ends it.
 
-Streamlit ends a run of a page, for a button that was pressed, where that run next draws something: work that tells its
-progress several times a second is ended within a second.
+Streamlit ends a run of a page, for a button that was pressed, where that run next draws something or looks at the
+session: work that tells its progress several times a second is ended within a second.
 """
 
 from __future__ import annotations
@@ -31,14 +31,18 @@ class Tell(Protocol):
 def told(place: DeltaGenerator, words: str) -> Callable[[float], None]:
     """What work calls, with the share done, whose progress is shown at `place`; any other wish of the person ends it.
 
-    Nothing is shown of work that is done at its first call.
+    Nothing is shown of work that is done at its first call, and nothing again: many who wait would keep their browsers
+    busy.
     """
-    last = [0.0]
+    shown, last = "", 0.0
 
     def tell(share: float) -> None:
-        if share < 1 and time.monotonic() - last[0] >= OFTEN:
-            last[0] = time.monotonic()
-            place.progress(share, f"{words}, {share:.0%}")
+        nonlocal shown, last
+        _ = _STOPPED in st.session_state  # a look at the session is where Streamlit ends a run that is not wanted
+        told = f"{words}, {share:.0%}"
+        if share < 1 and told != shown and time.monotonic() - last >= OFTEN:
+            shown, last = told, time.monotonic()
+            place.progress(share, told)
 
     return tell
 
