@@ -7,9 +7,10 @@ import pytest
 from tests.load.crowd import Outcome
 
 
-def held(*sizes: int, limit: int = 100) -> list[dict]:
+def held(*sizes: int, caches: tuple[int, ...] = (), limit: int = 100) -> list[dict]:
     return [
-        {"resident": size * 2**20, "cache": size, "limit": limit, "worked": float(at)} for at, size in enumerate(sizes)
+        {"resident": size * 2**20 + cache, "cache": cache, "limit": limit, "worked": float(at)}
+        for at, (size, cache) in enumerate(zip(sizes, caches or sizes, strict=True))
     ]
 
 
@@ -17,6 +18,8 @@ def test_growth_is_what_comes_after_the_caches_have_filled() -> None:
     flat = Outcome([("foil", 0.5)], [], held(10, 40, 60, 61, 60, 61, 60, 61))
     growing = Outcome([("foil", 0.5)], [], held(10, 40, 60, 61, 70, 80, 90, 100))
     assert flat.growth == 0 and growing.growth == 39 * 2**20
+    filling = Outcome([], [], held(10, 10, 10, 10, caches=(0, 10, 20, 90)))
+    assert filling.growth == 0, "what the cache holds has a bound of its own"
     assert Outcome([], [], []).growth == 0
 
 
