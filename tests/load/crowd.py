@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ SAMPLES = ("Cat", "Motorbike", "Coffee", "Rocket", "Astronaut")
 QUIET = 0.3  # seconds without a message after which a change is over
 LIMIT = 120.0  # seconds after which a change counts as failed
 RUNNING = "[data-test-script-state='running']"
+_TRACEBACK = re.compile(r"^[^\n]*Traceback.*?^\w[\w.]*(?:Error|Exception)\b[^\n]*", re.DOTALL | re.MULTILINE)
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 @dataclass
@@ -207,6 +210,13 @@ class Outcome:
         return "\n".join([*lines, *self.errors[:20]])
 
 
+def troubles(log: str) -> list[str]:
+    """Every traceback in a server's log, whole, and every other line that names an error."""
+    plain = _COLOURS.sub("", log)
+    rest = _TRACEBACK.sub("", plain)
+    return _TRACEBACK.findall(plain) + [line for line in rest.splitlines() if "Traceback" in line or "Error" in line]
+
+
 async def arrive(browser: Browser, url: str, seed: int) -> Visitor:
     """A visitor who has come and brought a photo."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
@@ -252,7 +262,7 @@ async def crowd(server: Server, notes: Path, executable: str, browsers: int, sec
         await browser.close()
     log = server.log.read_text(errors="replace")
     errors = [f"browser {at}: {error}" for at, visitor in enumerate(visitors) for error in visitor.errors]
-    errors += [f"server: {line}" for line in log.splitlines() if "Traceback" in line or "Error" in line]
+    errors += [f"server: {trouble}" for trouble in troubles(log)]
     took = [each for visitor in visitors for each in visitor.took]
     steps = [each for visitor in visitors for each in visitor.steps]
     return Outcome(took, errors, read(notes), arrived, steps)

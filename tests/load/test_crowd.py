@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.load.crowd import Outcome
+from tests.load.crowd import Outcome, troubles
 
 
 def held(*sizes: int, caches: tuple[int, ...] = (), limit: int = 100) -> list[dict]:
@@ -45,3 +45,16 @@ def test_a_session_is_what_each_further_visitor_added() -> None:
     found = Outcome([("foil", 0.1)], [], held(10), [10 * 2**20, 13 * 2**20, 18 * 2**20])
     assert found.session == 4 * 2**20 and "10 MB with the first, +4.0 MB for each" in found.report()
     assert Outcome([], [], [], [10.0]).session == 0
+
+
+def test_a_traceback_in_the_log_is_one_error_and_whole() -> None:
+    boxed = "\x1b[31m── Traceback (most recent call last) ──\x1b[0m\n  53 │ except ExplorerError:\n"
+    boxed += "\x1b[1mRuntimeError: \x1b[0mno\n"
+    plain = 'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\nValueError: yes\n'
+    found = troubles(f"Hello\n{boxed}all is well\n{plain}2026 SomeError happened\nbye\n")
+    assert [each.splitlines()[-1] for each in found] == [
+        "RuntimeError: no",
+        "ValueError: yes",
+        "2026 SomeError happened",
+    ]
+    assert "53 │ except ExplorerError:" in found[0] and "\x1b" not in found[0] and troubles("all is well") == []
