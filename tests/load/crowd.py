@@ -159,12 +159,12 @@ class Outcome:
 
     @property
     def growth(self) -> float:
-        """Bytes by which the server's memory grew over the second half besides its cache, which has a bound of its own:
-        the most of the last quarter against the most of the second."""
-        return self._growth("resident")
+        """Bytes by which the memory in use grew over the second half besides the cache, which has a bound of its own.
 
-    def _growth(self, what: str) -> float:
-        sizes = [(line.get(what) or 0) - line["cache"] for line in self.held]
+        The most of the last quarter against the most of the second. Where the C library does not tell what is in use,
+        that is all memory of the server: what it keeps of freed memory is no growth, and comes and goes by 100 MB.
+        """
+        sizes = [(line.get("given_out") or line["resident"]) - line["cache"] for line in self.held]
         quarter = len(sizes) // 4
         return float(max(sizes[-quarter:]) - max(sizes[quarter : 2 * quarter])) if quarter else 0.0
 
@@ -183,7 +183,7 @@ class Outcome:
         """The line for the README's table."""
         p95 = ", ".join(f"{kind} {self.seconds(0.95, kind):.1f} s" for kind in ("foil", "layer", "sample", "upload"))
         tried = f"{len(self.took):,} changes; p95: {p95}; "
-        tried += f"memory besides the cache {self.growth / 2**20:+.0f} MB in the second half"
+        tried += f"memory in use besides the cache {self.growth / 2**20:+.0f} MB in the second half"
         what = f"{browsers} browsers for {minutes:g} minutes: foils, layers, photos"
         return f"| {what} | {tried} | {len(self.errors)} | `make load` |"
 
@@ -199,10 +199,9 @@ class Outcome:
             lines.append(f"sessions: {first:.0f} MB with the first, {each:+.1f} MB for each further one with its photo")
         if self.held:
             most, last = max(line["resident"] for line in self.held), self.held[-1]
-            used = self._growth("given_out") / 2**20
             lines.append(
-                f"memory: at most {most / 2**20:.0f} MB, besides the cache {self.growth / 2**20:+.0f} MB over the "
-                f"second half; in use {used:+.0f} MB"
+                f"memory: at most {most / 2**20:.0f} MB; in use besides the cache {self.growth / 2**20:+.0f} MB over "
+                "the second half"
             )
             cache = max(line["cache"] for line in self.held)
             lines.append(f"the server's own work: {self.work:.2f} s of one processor for each change")

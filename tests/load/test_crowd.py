@@ -18,6 +18,8 @@ def test_growth_is_what_comes_after_the_caches_have_filled() -> None:
     flat = Outcome([("foil", 0.5)], [], held(10, 40, 60, 61, 60, 61, 60, 61))
     growing = Outcome([("foil", 0.5)], [], held(10, 40, 60, 61, 70, 80, 90, 100))
     assert flat.growth == 0 and growing.growth == 39 * 2**20
+    kept = [line | {"given_out": 5 * 2**20} for line in held(10, 40, 60, 61, 70, 80, 90, 100, caches=(0,) * 8)]
+    assert Outcome([], [], kept).growth == 0, "freed memory that the C library keeps is not in use"
     filling = Outcome([], [], held(10, 10, 10, 10, caches=(0, 10, 20, 90)))
     assert filling.growth == 0, "what the cache holds has a bound of its own"
     assert Outcome([], [], []).growth == 0
