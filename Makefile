@@ -6,8 +6,10 @@ export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: run test lint format bench soak load fuzz screenshots locked lock licences audit clean
 
-run: $(VENV)/run.stamp  ## start the app in the browser
-	$(BIN)/python -m streamlit run app.py
+PORT ?= 8501
+run: $(VENV)/run.stamp  ## start the app in the browser, at PORT
+	@echo "Expectancy Explorer opens in the browser: http://localhost:$(PORT) (Ctrl+C ends it)"
+	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/test.stamp  ## all tests; what a machine lacks (a browser, data) is skipped with a reason
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile

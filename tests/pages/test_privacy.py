@@ -36,6 +36,7 @@ def test_the_settings_keep_the_word() -> None:
     assert config["server"]["enableXsrfProtection"] is True and config["server"]["enableCORS"] is True
     assert config["client"]["showErrorDetails"] == "none"
     assert config["server"]["maxUploadSize"] <= 50
+    assert config["logger"]["hideWelcomeMessage"] is True, "else Streamlit's own offers lie over the page"
 
 
 @pytest.mark.parametrize("page", PAGES)
