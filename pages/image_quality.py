@@ -122,11 +122,7 @@ def refine(
         words = f"A finer map, every {stride} pixels"
         bar = st.progress(0.0, words, width=280)
         st.button("Keep the coarse map", on_click=lambda: state.change(stride=now))
-
-    def tell(share: float) -> None:
-        bar.progress(share, f"{words}, {share:.0%}")
-
-    session.engine().quality(photo, reference, stride, tell)
+    session.engine().quality(photo, reference, stride, told(bar, words))
     refined: dict[tuple[str, str], tuple[int, ...]] = st.session_state[REFINED]
     refined[key] = (*refined.pop(key, ()), stride)
     for old in list(refined)[:-MOST_REFINED]:
