@@ -155,6 +155,7 @@ def test_work_that_fails_gives_its_turn_back() -> None:
 def test_who_waits_for_what_another_judges_may_go_away() -> None:
     photo = decode(Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)))
     engine, at_work, out = Engine(device="cpu"), threading.Event(), threading.Event()
+    engine._turns = Turns()
 
     def told(share: float) -> None:
         at_work.set()
@@ -169,7 +170,7 @@ def test_who_waits_for_what_another_judges_may_go_away() -> None:
         engine.quality(photo, progress=gone)
     out.set()
     ended(thread)
-    assert engine.has_quality(photo) and is_free(engine._turns, engine._turns._free)
+    assert engine.has_quality(photo) and is_free(engine._turns)
 
 
 def test_a_small_photo_is_judged_while_a_large_one_is() -> None:
