@@ -28,7 +28,7 @@ from engine.trace import Answer, Trace
 from engine.turns import Turns
 
 if TYPE_CHECKING:
-    from engine.quality import QualityResult
+    from engine.quality import Judgement, QualityResult
 
 Source = Image.Image | bytes | str | Path | Photo
 
@@ -207,7 +207,8 @@ class Engine:
         """The quality of a photo, 0 to 1, with the map for any other score; see `engine.quality.QualityResult`.
 
         With a `reference` of the same size the full-reference network judges, else the no-reference one.
-        `stride` is the distance of patches in pixels; `progress` is told the share done, and may raise to stop.
+        `stride` is the distance of patches in pixels; `progress` is told the share done, and may raise to stop: who
+        asks again goes on from there.
         Raises ImageError, ModelError.
         """
         from engine import quality  # its networks are needed by this question alone
@@ -225,7 +226,7 @@ class Engine:
                 progress(done)
 
         def make() -> "QualityResult":
-            network = quality.load("full-reference" if other else "no-reference", self.device)
+            judgement = self._cache.get(("begun", *key), begin, lambda begun: begun.nbytes)
 
             def tell(share: float) -> None:
                 nonlocal done
@@ -233,13 +234,20 @@ class Engine:
                 let_pass()
                 still()
 
-            with self._turns.turn(photo.pixels.size / 3 / stride**2 / PATCHES_A_SECOND, still) as let_pass:
+            with self._turns.turn(judgement.patches_left / PATCHES_A_SECOND, still) as let_pass:
                 try:
-                    return quality.assess(network, photo.pixels, other.pixels if other else None, stride, tell)
+                    result = judgement.finish(tell)
                 finally:
                     memory.give_back()
+            self._cache.drop(("begun", *key))
+            return result
 
-        return self._cache.get(_quality_key(photo, other, stride), make, _result_bytes, still)
+        def begin() -> "Judgement":
+            network = quality.load("full-reference" if other else "no-reference", self.device)
+            return quality.Judgement(network, photo.pixels, other.pixels if other else None, stride)
+
+        key = _quality_key(photo, other, stride)
+        return self._cache.get(key, make, _result_bytes, still)
 
     def has_quality(self, photo: Photo, reference: Photo | None = None, stride: int = 8) -> bool:
         """Whether :meth:`quality` has its result already."""

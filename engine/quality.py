@@ -205,46 +205,79 @@ def assess(
 
     Raises ImageError for a pair of different sizes or not the right number of pictures, QuestionError for a stride.
     """
-    _check(network, pixels, reference, stride)
-    module = for_photo(network, pixels, progress)
-    height, width = pixels.shape[:2]
-    rows, columns = _grid(pixels, stride)
-    scores, weights = np.empty((2, rows, columns), np.float32)
-    maps = np.empty((rows, columns, CELLS, CELLS), np.float32)
-    names = np.zeros(DISTORTIONS, np.float32)
-    for place in _blocks(rows, columns):
-        pictures = [_cut(picture, place, stride) for picture in (pixels, reference) if picture is not None]
-        scores[place], weights[place], likely, maps[place] = _answer(module, pictures, stride)
-        names += likely
-        if progress:
-            above, here = place[0].start * columns, (place[0].stop - place[0].start) * place[1].stop
-            progress((above + here) / (rows * columns))
-    names /= weights.sum()
-    weights /= weights.sum()
-    score = float((scores * weights).sum())
-    maps += np.float32(module.bias - score)
-    y, x = np.divmod(np.arange(rows * columns), columns)
-    centres = np.stack([x, y], 1).astype(np.float32) * stride + PATCH / 2
-    each = scores[..., None, None]
+    return Judgement(network, pixels, reference, stride).finish(progress)
 
-    def blend(values: Floats) -> Floats:
-        return _blend(values, stride, (height, width))
 
-    return QualityResult(
-        network.kind,
-        min(1.0, max(0.0, score)),
-        (width, height),
-        stride,
-        min(stride, _CELL),
-        Patches(
-            rows, columns, _frozen(centres), _frozen(scores.ravel()), _frozen(weights.ravel()),
-            _frozen(maps.reshape(-1, CELLS, CELLS)),
-        ),
-        blend(np.broadcast_to(each, maps.shape)),
-        blend(maps),
-        blend(each * maps),
-        _frozen(names),
-    )  # fmt: skip
+class Judgement:
+    """The same of a picture that is being judged. It may be left at any time, and then goes on where it was.
+
+    Only one thread at a time may be in :meth:`finish`. Raises what :func:`assess` raises.
+    """
+
+    def __init__(self, network: QualityNetwork, pixels: Pixels, reference: Pixels | None = None, stride: int = 8):
+        _check(network, pixels, reference, stride)
+        self._network, self._stride = network, stride
+        self._pictures = [picture for picture in (pixels, reference) if picture is not None]
+        rows, columns = _grid(pixels, stride)
+        self._module: PatchQualityNetwork | None = None
+        self._left = list(_blocks(rows, columns))
+        self._scores, self._weights = np.empty((2, rows, columns), np.float32)
+        self._maps = np.empty((rows, columns, CELLS, CELLS), np.float32)
+        self._names = np.zeros(DISTORTIONS, np.float32)
+
+    @property
+    def patches_left(self) -> int:
+        """How many patches are still to be judged."""
+        return sum((place[0].stop - place[0].start) * (place[1].stop - place[1].start) for place in self._left)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the answers so far, and of those to come; the pictures are their owners'."""
+        return self._scores.nbytes + self._weights.nbytes + self._maps.nbytes
+
+    def finish(self, progress: Callable[[float], None] | None = None) -> QualityResult:
+        """Judge what is left of the picture; `progress` as for :func:`assess`."""
+        self._module = self._module or for_photo(self._network, self._pictures[0], progress)
+        while self._left:
+            place = self._left[0]
+            pictures = [_cut(picture, place, self._stride) for picture in self._pictures]
+            found = _answer(self._module, pictures, self._stride)
+            self._scores[place], self._weights[place], likely, self._maps[place] = found
+            self._names += likely
+            del self._left[0]
+            if progress:
+                progress(1 - self.patches_left / self._scores.size)
+        return self._result(self._module.bias)
+
+    def _result(self, bias: float) -> QualityResult:
+        rows, columns = self._scores.shape
+        height, width = self._pictures[0].shape[:2]
+        total = self._weights.sum()
+        weights = self._weights / total
+        score = float((self._scores * weights).sum())
+        maps = self._maps + np.float32(bias - score)
+        y, x = np.divmod(np.arange(rows * columns), columns)
+        centres = np.stack([x, y], 1).astype(np.float32) * self._stride + PATCH / 2
+        each = self._scores[..., None, None]
+
+        def blend(values: Floats) -> Floats:
+            return _blend(values, self._stride, (height, width))
+
+        return QualityResult(
+            self._network.kind,
+            min(1.0, max(0.0, score)),
+            (width, height),
+            self._stride,
+            min(self._stride, _CELL),
+            Patches(
+                rows, columns, _frozen(centres), _frozen(self._scores.ravel()), _frozen(weights.ravel()),
+                _frozen(maps.reshape(-1, CELLS, CELLS)),
+            ),
+            blend(np.broadcast_to(each, maps.shape)),
+            blend(maps),
+            blend(each * maps),
+            _frozen(self._names / total),
+        )  # fmt: skip
 
 
 def for_photo(

@@ -71,7 +71,11 @@ def explore(choice: Choice, photo: Photo, trace: Trace) -> tuple[Shown, DeltaGen
         maps_room = st.container()
     with answers:
         said(trace, photo)
-        shown: Shown = of_the_foil(choice, quality_is_awaited(choice, photo), photo, trace, foil_room, maps_room)
+        if quality_is_awaited(choice, photo):
+            with st.container():  # as a fragment has one
+                shown = what_the_foil_changes(choice, photo, trace, foil_room, maps_room)
+        else:
+            shown = of_the_foil(choice, photo, trace, foil_room, maps_room)
         below = st.empty()
     with maps:
         strip(choice, photo, trace, fact)
@@ -82,16 +86,23 @@ def explore(choice: Choice, photo: Photo, trace: Trace) -> tuple[Shown, DeltaGen
 
 @st.fragment
 def of_the_foil(
-    drawn: Choice, behind: bool, photo: Photo, trace: Trace, foil_room: DeltaGenerator, maps_room: DeltaGenerator
+    drawn: Choice, photo: Photo, trace: Trace, foil_room: DeltaGenerator, maps_room: DeltaGenerator
 ) -> Shown:
     """All that another foil changes. It runs without the rest of the page, which was drawn for the choice `drawn`.
 
-    `behind`: the page judges the photo's quality behind all that it draws.
+    What a person does in it waits until the page's own run has ended. So it is not used where that takes long.
     """
     choice = session.current()
-    awaited = quality_is_awaited(choice, photo)
-    if replace(choice, foil=drawn.foil) != drawn or (awaited and not behind):
+    if replace(choice, foil=drawn.foil) != drawn or quality_is_awaited(choice, photo):
         st.rerun()  # another row of panels has other options below it, and only the whole page judges
+    return what_the_foil_changes(choice, photo, trace, foil_room, maps_room)
+
+
+def what_the_foil_changes(
+    choice: Choice, photo: Photo, trace: Trace, foil_room: DeltaGenerator, maps_room: DeltaGenerator
+) -> Shown:
+    """Draw the choice of Q, the answers, and the maps."""
+    awaited = quality_is_awaited(choice, photo)
     fact, foil = fact_and_foil(choice, trace)
     with foil_room:
         foil_selector(trace, foil)

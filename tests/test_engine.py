@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from engine import METHODS, Engine, Map, Model, Trace
+from engine.engine import ENTRY_BYTES, _result_bytes
 from engine.errors import ExplorerError, LayerError, ModelError, QuestionError
 from engine.images import decode
 from tests.networks import seeded, small
@@ -206,6 +207,33 @@ def test_memory_stops_growing_after_200_photos() -> None:
     more_objects, more_held = alive_after(100)
     assert more_objects - objects < 100  # less than one a photo
     assert more_held - held < limit
+
+
+def test_a_judgement_that_was_left_goes_on_and_goes_with_the_photo() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    photo, engine = decode(Image.fromarray(noise)), Engine(device="cpu")
+    told: list[float] = []
+
+    def leave(share: float) -> None:
+        told.append(share)
+        if share:
+            raise InterruptedError
+
+    def left() -> float:
+        with pytest.raises(InterruptedError):
+            engine.quality(photo, stride=4, progress=leave)
+        return told[-1]
+
+    first, second = left(), left()
+    assert 0 < first < second, "it went on where it was left"
+    held = engine.cache_bytes
+    engine.forget(photo.digest)
+    assert engine.cache_bytes < held, "nothing of it stays"
+    assert left() == first
+    result = engine.quality(photo, stride=4)
+    assert result.score == Engine(device="cpu").quality(photo, stride=4).score
+    begun = engine.cache_bytes - ENTRY_BYTES - _result_bytes(result)
+    assert begun == 0, "of what is finished only the result is kept"
 
 
 # --- threads -------------------------------------------------------------------------------------------------

@@ -223,6 +223,30 @@ def test_it_can_be_stopped_before_any_patch_is_judged() -> None:
         quality.for_photo(network, picture, stop)
 
 
+def test_a_judgement_goes_on_where_it_was_left(network: quality.QualityNetwork) -> None:
+    told: list[float] = []
+
+    def stop_always(share: float) -> None:
+        told.append(share)
+        if share:
+            raise InterruptedError
+
+    judgement = quality.Judgement(network, *pair(network), stride=4)
+    left = [judgement.patches_left]
+    while left[-1]:
+        with pytest.raises(InterruptedError):
+            judgement.finish(stop_always)
+        left.append(judgement.patches_left)
+    result = judgement.finish(stop_always)
+    whole = quality.assess(network, *pair(network), stride=4)
+    shares = [share for share in told if share]
+    assert shares == sorted(set(shares)), "no block is judged twice"
+    assert left[0] == len(whole.patches.scores) and left == sorted(left, reverse=True) and left[-1] == 0
+    for name in ("patch_scores", "evidence", "score_evidence", "distortions"):
+        assert np.array_equal(getattr(result, name), getattr(whole, name))
+    assert (result.score, result.note) == (whole.score, whole.note)
+
+
 def test_results_cannot_be_changed(network: quality.QualityNetwork) -> None:
     result = quality.assess(network, *pair(network), stride=32)
     for values in (result.evidence, result.patch_scores, result.patches.maps):

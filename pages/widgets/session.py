@@ -13,6 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from engine import Engine
 from pages.widgets.leases import Leases
 from pages.widgets.state import PageState
+from pages.widgets.work import wanted
 
 QUALITY = "quality"
 UPLOAD = "upload"
@@ -40,19 +41,25 @@ class Choice:
     options: tuple[tuple[str, str], ...] = ()
 
 
-@st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """The one engine that all sessions share: networks, passes and maps are kept by content, not by person.
 
-    What belongs to a photo goes with the last session that asked about it.
+    What belongs to a photo goes with the last session that asked about it. A run of a page that is not wanted any
+    longer ends here, before it asks anything.
     """
+    wanted()
+    return _engine()
+
+
+@st.cache_resource(show_spinner=False)
+def _engine() -> Engine:
     return Engine(watch=_asked)
 
 
 @st.cache_resource(show_spinner=False)
 def leases() -> Leases:
     """Which session asked about which photos."""
-    return Leases(lambda digest: engine().forget(digest))
+    return Leases(lambda digest: _engine().forget(digest))
 
 
 @st.cache_resource(show_spinner=False, scope="session", on_release=lambda mine: leases().end(mine))

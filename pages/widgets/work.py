@@ -12,6 +12,7 @@ from typing import Protocol
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 PATIENCE = 0.4
 """Seconds of work before its progress is shown."""
@@ -28,6 +29,12 @@ class Tell(Protocol):
         """Take the share done, 0 to 1, and what is to be said instead of it."""
 
 
+def wanted() -> None:
+    """End this run of a page here, where another one is to take its place: a look at the session does it."""
+    if get_script_run_ctx(suppress_warning=True) is not None:
+        _ = _STOPPED in st.session_state
+
+
 def told(place: DeltaGenerator, words: str) -> Callable[[float], None]:
     """What work calls, with the share done, whose progress is shown at `place`; any other wish of the person ends it.
 
@@ -38,7 +45,7 @@ def told(place: DeltaGenerator, words: str) -> Callable[[float], None]:
 
     def tell(share: float) -> None:
         nonlocal shown, last
-        _ = _STOPPED in st.session_state  # a look at the session is where Streamlit ends a run that is not wanted
+        wanted()
         told = f"{words}, {share:.0%}"
         if share < 1 and told != shown and time.monotonic() - last >= OFTEN:
             shown, last = told, time.monotonic()

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import engine  # noqa: F401  (before torch: it sets how threads wait)
-from engine import quality
+from engine.quality import Judgement
 from pages.widgets import work
 
 from streamlit.web import cli  # isort: skip
 
 REST = 0.5
-_going, _assess = work.going, quality.assess
+_going, _finish = work.going, Judgement.finish
 
 
 class Trickle:
@@ -48,16 +48,17 @@ def going(*args: Any) -> work.Tell:
     return rest
 
 
-def assess(network: Any, pixels: Any, reference: Any, stride: int, progress: Callable[[float], None] | None) -> Any:
+def finish(judgement: Judgement, progress: Callable[[float], None] | None) -> Any:
     def rest(share: float) -> None:
         if progress is not None:
             progress(share)
         time.sleep(REST)
 
-    return _assess(network, pixels, reference, stride, rest)
+    return _finish(judgement, rest)
 
 
 if __name__ == "__main__":
-    work.going, quality.assess, work.PATIENCE = going, assess, 0.0
+    work.going, work.PATIENCE = going, 0.0
+    setattr(Judgement, "finish", finish)  # noqa: B010 - mypy takes no assignment to a method
     urllib.request.urlopen = lambda *_, **__: Trickle()
     sys.exit(cli.main(sys.argv[1:], prog_name="streamlit"))

@@ -125,6 +125,20 @@ def test_another_photo_while_one_is_judged(busy: Open) -> None:
     assert awaited.count() == 0
 
 
+def test_another_foil_while_a_photo_is_judged(busy: Open) -> None:
+    page = busy("/?photo=astronaut")
+    awaited = page.get_by_text("quality is being judged")
+    page.get_by_text("Judging the photo, ").wait_for(timeout=LIMIT)
+    page.locator(".bars button[aria-pressed=false]").last.click()
+    page.wait_for_url("**foil=*", timeout=LIMIT)
+    page.get_by_text("Judging the photo, ").wait_for(timeout=LIMIT)
+    assert awaited.count() == 1, "the foil did not wait for the quality"
+    page.get_by_text(re.compile(r"Why 0\.\d\d, rather than")).wait_for(timeout=LIMIT)
+    page.locator(".bars button[aria-pressed=false]").first.click()
+    rests(page)
+    assert awaited.count() == 0 and page.locator("article.panel canvas.map").count() == 3
+
+
 def test_refining(busy: Open) -> None:
     page = busy("/image_quality")
     page.get_by_role("button", name="Keep the coarse map").click(timeout=LIMIT)
