@@ -49,8 +49,10 @@ def question(choice: Choice, trace: Trace, fact: int) -> DeltaGenerator:
         st.html("<h2>Why</h2>", width="content")
         _class_selector("Fact P", fact, "fact", trace, help="The answer that is explained", width=CLASS_WIDTH)
         st.html("<h2>, rather than</h2>", width="content")
-        room = st.container(width=CLASS_WIDTH, key="question_foil")
-        st.html("<h2>? Seen at</h2>", width="content")
+        with st.container(horizontal=True, vertical_alignment="center", width="content", key="question_end"):
+            room = st.container(width=CLASS_WIDTH, key="question_foil")
+            st.html("<h2>?</h2>", width="content")  # no line begins with it
+        st.html("<h2>Seen at</h2>", width="content")
         st.selectbox(
             "Seen at layer", layers, format_func=lambda name: grids.get(name, "each method’s own layer"),
             label_visibility="collapsed", width=230, **session.bound("layer", known_layer(choice, trace), "layer"),

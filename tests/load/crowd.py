@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
 SAMPLES = ("Cat", "Motorbike", "Coffee", "Rocket", "Astronaut")
+KINDS = {"foil": 5, "layer": 3, "sample": 2, "upload": 1}
+"""What a visitor changes, and how often beside the others."""
 QUIET = 0.3  # seconds without a message after which a change is over
 LIMIT = 120.0  # seconds after which a change counts as failed
 RUNNING = "[data-test-script-state='running']"
@@ -78,14 +80,9 @@ class Visitor:
 
     async def change(self) -> None:
         """One of the things that people do."""
-        kinds: list[tuple[str, Callable[[], Awaitable[bool]], int]] = [
-            ("foil", self._foil, 5),
-            ("layer", self._layer, 3),
-            ("sample", self._sample, 2),
-            ("upload", self.upload, 1),
-        ]
-        what, act, _ = self.chance.choices(kinds, [weight for *_, weight in kinds])[0]
-        await self.do(what, act)
+        acts = {"foil": self._foil, "layer": self._layer, "sample": self._sample, "upload": self.upload}
+        what = self.chance.choices(list(KINDS), list(KINDS.values()))[0]
+        await self.do(what, acts[what])
 
     async def do(self, what: str, act: Callable[[], Awaitable[bool]]) -> None:
         """One change, and wait for its answer; `act` says whether there was anything to change."""
@@ -169,6 +166,11 @@ class Outcome:
         return float(max(sizes[-quarter:]) - max(sizes[quarter : 2 * quarter])) if quarter else 0.0
 
     @property
+    def missing(self) -> list[str]:
+        """What nobody did, though everybody tries everything."""
+        return sorted(KINDS.keys() - {kind for kind, _ in self.took})
+
+    @property
     def session(self) -> float:
         """Bytes that each visitor after the first added by coming."""
         return (self.arrived[-1] - self.arrived[0]) / (len(self.arrived) - 1) if len(self.arrived) > 1 else 0.0
@@ -181,7 +183,7 @@ class Outcome:
 
     def row(self, browsers: int, minutes: float) -> str:
         """The line for the README's table."""
-        p95 = ", ".join(f"{kind} {self.seconds(0.95, kind):.1f} s" for kind in ("foil", "layer", "sample", "upload"))
+        p95 = ", ".join(f"{kind} {self.seconds(0.95, kind):.1f} s" for kind in KINDS)
         tried = f"{len(self.took):,} changes; p95: {p95}; "
         tried += f"memory in use besides the cache {self.growth / 2**20:+.0f} MB in the second half"
         what = f"{browsers} browsers for {minutes:g} minutes: foils, layers, photos"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from pathlib import Path
+
 import pytest
 
-from tests.load.crowd import Outcome, troubles
+from tests.load.crowd import Outcome, crowd, troubles
+from tests.load.witness import WHERE
+from tests.server import Server
 
 
 def held(*sizes: int, caches: tuple[int, ...] = (), limit: int = 100) -> list[dict]:
@@ -41,6 +47,28 @@ def test_the_report_names_every_kind() -> None:
     assert found.row(10, 2.5).startswith(
         "| 10 browsers for 2.5 minutes: foils, layers, photos | 3 changes; p95: foil 0.3 s"
     )
+
+
+def test_what_nobody_did_is_told() -> None:
+    took = [(kind, 0.1) for kind in ("first paint", "foil", "sample", "upload")]
+    assert Outcome(took, [], []).missing == ["layer"]
+    assert Outcome([*took, ("layer", 1.0)], [], []).missing == []
+
+
+def test_two_browsers_for_a_while(tmp_path: Path) -> None:
+    """The whole of `make load`, small."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("no Chromium on this machine")
+    notes = tmp_path / "witness.jsonl"
+    server = Server(tmp_path / "log.txt", environment={WHERE: str(notes)}, launcher=("-m", "tests.load.witness"))
+    try:
+        found = asyncio.run(crowd(server, notes, executable, 2, 10, 0))
+    finally:
+        server.stop()
+    assert found.errors == [] and found.cache_within_bound
+    assert {"first paint", "upload", "foil"} <= {kind for kind, _ in found.took}
+    assert len(found.arrived) == 2 and found.work > 0
 
 
 def test_a_session_is_what_each_further_visitor_added() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 from pathlib import Path
 from urllib.error import URLError
@@ -34,7 +35,7 @@ def bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
         raise URLError("there is no network in this test")
 
     engine = Engine(memory_limit=CACHE, device="cpu")
-    monkeypatch.setattr(session, "engine", lambda: engine)
+    monkeypatch.setattr(session, "_engine", lambda: engine)
     monkeypatch.setattr(catalogue, "names", lambda: SMALL)
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -46,7 +47,7 @@ def bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_random_actions(page: str, bounded: Engine) -> None:
-    actions = max(1, round(ACTIONS / len(PAGES)))
+    actions = math.ceil(ACTIONS / len(PAGES))
     monkey = Monkey(page, SEED)
     settled = 0
     for number in range(actions):

@@ -12,7 +12,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from tests.server import Server
 
 RUNS = 5
-PAGE = '''
+PAGE = """
 import time
 import streamlit as st
 
@@ -24,7 +24,7 @@ here.pop()
 if overlap:
     raise RuntimeError("Two runs of one session at once.")
 st.text("done")
-'''
+"""
 
 
 async def ask(url: str) -> str:
