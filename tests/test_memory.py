@@ -184,7 +184,7 @@ def test_the_app_says_so_and_goes_on(little: Callable[[int], None], monkeypatch:
     from pages.widgets import session
 
     engine = Engine(device="cpu")
-    monkeypatch.setattr(session, "engine", lambda: engine)
+    monkeypatch.setattr(session, "_engine", lambda: engine)
     app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=240)
     app.query_params["panels"] = "features"
     app.run()

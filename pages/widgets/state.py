@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any, Generic, TypeVar
+from types import UnionType
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import streamlit as st
 
@@ -26,6 +27,7 @@ class PageState(Generic[T]):
     ) -> None:
         self.key, self.usual = key, usual
         self._read, self._write, self._forget = read, write, forget
+        self._types = get_type_hints(type(usual))
 
     def current(self) -> T:
         """The session's value; at its first run, what the address says."""
@@ -43,13 +45,14 @@ class PageState(Generic[T]):
     ) -> dict[str, Any]:
         """Keyword arguments that tie a Streamlit widget to one field.
 
-        The widget always shows `value`; what a person picks in it goes through `of` into the field.
+        The widget always shows `value`; what a person picks in it goes through `of` into the field. Where it was no
+        option any longer when the click arrived, Streamlit gives its label, which is left.
         """
         st.session_state[key] = value
 
         def told() -> None:
             picked = st.session_state[key]
-            if picked is not None:
+            if picked is not None and fits(of(picked), self._types[field]):
                 self.change(**{field: of(picked)})
 
         return {"key": key, "on_change": told}
@@ -64,3 +67,12 @@ class PageState(Generic[T]):
         wanted = {**(beside or {}), **self.to_address(self.current())}
         if dict(st.query_params) != wanted:
             st.query_params.from_dict(wanted)
+
+
+def fits(value: object, kind: Any) -> bool:
+    """Whether a value is of the type that a field of a state has: a class, some of them, or a tuple of any length."""
+    if isinstance(kind, UnionType):
+        return any(fits(value, each) for each in get_args(kind))
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(fits(each, get_args(kind)[0]) for each in value)
+    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
