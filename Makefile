@@ -27,8 +27,9 @@ bench: $(VENV)/bench.stamp  ## ratios against the peers and against the bare min
 	$(BIN)/python -m tests.benchmarks
 
 ACTIONS ?= 2000
-soak: $(VENV)/test.stamp  ## random actions on every page, and every hostile file through the app's upload
-	EXPECTANCY_ACTIONS=$(ACTIONS) EXPECTANCY_HOSTILE=all $(BIN)/python -m pytest -rA tests/load/test_monkey.py tests/hostile
+soak: $(VENV)/test.stamp  ## random actions on every page, also without waiting, and every hostile file through the app's upload
+	EXPECTANCY_ACTIONS=$(ACTIONS) EXPECTANCY_HOSTILE=all $(BIN)/python -m pytest -rA tests/load/test_monkey.py \
+		tests/load/test_hasty.py tests/hostile
 
 BROWSERS ?= 10
 MINUTES ?= 10
@@ -50,7 +51,7 @@ lock: $(VENV)/release.stamp  ## find the newest dependencies that fit together, 
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade \
 		--quiet --custom-compile-command "make lock" --output-file .ci/requirements.lock
 
-licences: $(VENV)/run.stamp  ## the licence of everything that is installed for the app to run
+licences: $(VENV)/run.stamp  ## the licences of what is locked; fails where one is not free, but for NVIDIA's, which are told
 	$(BIN)/python .ci/licences.py
 
 audit: $(VENV)/release.stamp  ## known faults of the locked dependencies; says so where no service can be asked
