@@ -1,5 +1,6 @@
 # The app as an image: `docker compose up` with compose.yaml beside it adds the proxy, TLS and the limits.
 # Everything is fetched while it is built, and nothing when it runs. PyPI's PyTorch brings CUDA along: about 8 GB.
+# The base has a tag and no digest, so that a build gets its security fixes. Put a digest there for the same base always.
 
 FROM python:3.12-slim AS built
 COPY .ci/requirements.lock /app/.ci/requirements.lock
@@ -8,11 +9,12 @@ RUN /venv/bin/python -m pip install --no-cache-dir --require-hashes --only-binar
 COPY pyproject.toml README.md LICENSE /app/
 COPY engine /app/engine
 COPY pages /app/pages
-RUN /venv/bin/python -m pip install --no-cache-dir --no-deps --no-index --no-build-isolation --editable /app
+RUN /venv/bin/python -m pip install --no-cache-dir --no-deps --no-index --no-build-isolation --check-build-dependencies --editable /app
 RUN /venv/bin/python -m compileall -q /app /venv/lib
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --home-dir /tmp --shell /usr/sbin/nologin explorer
+RUN groupadd --system --gid 10001 explorer
+RUN useradd --system --uid 10001 --gid 10001 --home-dir /tmp --shell /usr/sbin/nologin explorer
 COPY --from=built /venv /venv
 COPY --from=built /app /app
 COPY app.py /app/app.py

@@ -1,14 +1,18 @@
 """Files in one zip: packed so that equal content gives equal bytes, read so that nothing escapes and nothing swells.
 
 What is read comes from strangers. Nothing is written to disk, and a name is only ever a key: no path is followed. Sizes
-are checked as the zip tells them before anything is unpacked, and again while it is.
+are checked as the zip tells them before anything is unpacked, and again while it is. Single files, in a zip of photos
+or in a folder, are read no further than they may be large.
 """
 
 import io
+import stat
 import zipfile
 from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
 
-from engine.errors import BundleError
+from engine.errors import BundleError, DataError
+from engine.images import plain_name
 
 MAX_BYTES = 200 * 2**20
 MAX_UNPACKED = 400 * 2**20
@@ -17,7 +21,8 @@ MAX_RATIO = 200
 """How many times its packed size a file of more than a megabyte may have; pictures and numbers stay far below it."""
 
 _PACKED_ALREADY = (".png", ".npz")
-_WAYS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+WAYS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How a file may be packed. Of the others zipfile unpacks in one go whatever there is, whatever size was asked for."""
 _ENTRY = b"PK\x01\x02"  # begins an entry of a zip's table of contents
 _ENCRYPTED = 1
 
@@ -63,6 +68,62 @@ def unpack(content: bytes, most: Callable[[str], int], title: str) -> dict[str, 
         raise BundleError(f"{title} is damaged or incomplete and cannot be read; save it again.") from error
 
 
+def leaves(name: str) -> bool:
+    """Whether a file's name could lead out of the folder that it is meant for, on any system."""
+    inside = PurePosixPath(name)
+    return inside.is_absolute() or ".." in inside.parts or any(sign in name for sign in "\\:\0")
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """A zip of photos. Raises DataError where its table of contents cannot be read."""
+    try:
+        return zipfile.ZipFile(path)
+    except Exception as error:  # on damaged files zipfile raises nearly anything
+        raise DataError(f"The file {plain_name(path.name)} is damaged or no zip; fetch it again.") from error
+
+
+def read_member(archive: zipfile.ZipFile, name: str, most: int, title: str) -> bytes:
+    """One file of a zip of photos.
+
+    Args:
+        archive: the zip, open.
+        name: the file's path in it.
+        most: how many bytes it may have.
+        title: how to speak of it in messages.
+
+    Raises:
+        DataError: one sentence on why it cannot be read: damaged, encrypted, packed in another way, too large.
+    """
+    try:
+        entry = archive.getinfo(name)
+        if entry.compress_type not in WAYS:
+            raise DataError(f"{title} is packed in a way that is not read here; pack its zip anew.")
+        with archive.open(entry) as file:
+            content = file.read(most + 1)
+    except DataError:
+        raise
+    except Exception as error:  # on damaged files zipfile raises nearly anything
+        raise DataError(f"{title} cannot be read: its zip is damaged or encrypted; fetch it again.") from error
+    return _at_most(content, most, title)
+
+
+def read_file(path: Path, most: int, title: str) -> bytes:
+    """A file of a folder; arguments as in :func:`read_member`. Raises DataError where it is missing, or no file."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would never end
+            raise DataError(f"{title} is not a regular file; give a file.")
+        with path.open("rb") as file:
+            return _at_most(file.read(most + 1), most, title)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise DataError(f"{title} cannot be read; check the path and its permissions.") from error
+
+
+def _at_most(content: bytes, most: int, title: str) -> bytes:
+    if len(content) > most:
+        raise DataError(f"{title} is larger than {most / 2**20:.0f} MB, which is more than is read here.")
+    return content
+
+
 def _check(entries: list[zipfile.ZipInfo], most: Callable[[str], int], title: str) -> None:
     """Refuse by the table of contents alone what must not be unpacked."""
     if len(entries) > MAX_FILES:
@@ -74,7 +135,7 @@ def _check(entries: list[zipfile.ZipInfo], most: Callable[[str], int], title: st
     for entry in entries:
         if entry.flag_bits & _ENCRYPTED:
             raise BundleError(f"{title} is encrypted; save it without a password.")
-        if entry.compress_type not in _WAYS:
+        if entry.compress_type not in WAYS:
             raise BundleError(f"{title} is packed in a way that is not read here; save it from the app.")
         allowed = most(entry.filename)
         if not allowed:

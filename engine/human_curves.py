@@ -151,6 +151,7 @@ def by_damage(
     *,
     size: int | None = None,
     fixed: Mapping[str, Finished] | None = None,
+    tell: Callable[[], None] = lambda: None,
 ) -> list[Callable[[], Level]]:
     """Every method on a photo that is damaged more and more, against the fixations on the sound photo.
 
@@ -166,6 +167,7 @@ def by_damage(
         kind: the id of one of DEGRADATIONS.
         size: the network's input size.
         fixed: maps that do not follow the photo, such as the centre bias, by row.
+        tell: called before every map and score of a level, which take long together; may raise to stop.
 
     Raises:
         QuestionError: there is no such degradation.
@@ -177,11 +179,17 @@ def by_damage(
     def level(amount: float) -> Level:
         damaged = decode(Image.fromarray(sound if amount == damage.amounts[0] else damage.apply(sound, amount)))
         trace = engine.trace(model, damaged, size)
-        maps = {one.id: view.saliency(engine, trace, one) for one in CANDIDATES} | fixed
+        maps: dict[str, Finished] = {}
+        for one in CANDIDATES:
+            tell()
+            maps[one.id] = view.saliency(engine, trace, one)
+        scores: dict[str, Scores] = {}
+        for row, found in (maps := maps | fixed).items():
+            tell()
+            scores[row] = score(found, against)
         thumbnail = damaged.pil()
         thumbnail.thumbnail((_THUMBNAIL, _THUMBNAIL))
         _, name, probability = trace.answer.top(1)[0]
-        scores = {row: score(found, against) for row, found in maps.items()}
         return Level(amount, name, probability, scores, maps, np.asarray(thumbnail))
 
     return [partial(level, amount) for amount in damage.amounts]

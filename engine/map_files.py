@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.archive import read_member
 from engine.errors import DataError, ImageError
 from engine.images import decode, plain_name
 
@@ -152,8 +153,7 @@ def _only(content: bytes, title: str) -> np.ndarray:
                 raise DataError(f"{title} is larger than {MAX_BYTES // 2**20} MB when unpacked; give one map.")
             arrays = {}
             for entry in members:
-                with archive.open(entry) as member:
-                    found = np.squeeze(read_array(member.read(MAX_BYTES), title))
+                found = np.squeeze(read_array(read_member(archive, entry.filename, MAX_BYTES, title), title))
                 if found.ndim == 2:
                     arrays[entry.filename.removesuffix(".npy")] = found
     except DataError:

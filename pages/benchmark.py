@@ -18,6 +18,7 @@ from pages.widgets import benchmark_run, fixation_data
 from pages.widgets.benchmark_results import TITLES, draw_published, draw_results
 from pages.widgets.desk import corner, desk
 from pages.widgets.style import style
+from pages.widgets.words import plain, refused
 
 MEASURED = Path(__file__).parents[1] / "assets" / "benchmarks" / "osie.json"
 USUAL = ("gradcam", "contrastive-saliency", "guided-backprop", "features")
@@ -62,10 +63,11 @@ def chosen_results() -> Results | None:
         try:
             results = read(content, name)
         except DataError as error:
-            st.error(str(error), icon=":material/error:")
+            refused(error)
             continue
         st.caption(
-            f"Shown: {name}, {results.photos} photos of {results.data}. Intervals are 95 % bootstraps over photos."
+            f"Shown: {plain(name)}, {results.photos} photos of {plain(results.data)}. "
+            "Intervals are 95 % bootstraps over photos."
         )
         return results
     st.info("No results are there yet: open a file, or measure a data set below.")
@@ -100,7 +102,7 @@ def asked() -> tuple[Path, list[str]]:
     if fixation_data.may_type():
         wrong = fixation_data.typed(st.text_input("Folder of a data set", key="typed_folder", width=500))
         if wrong:
-            st.error(wrong, icon=":material/error:")
+            refused(wrong)
     here = fixation_data.offered()
     known = {layout.id: layout for layout in LAYOUTS}
     offered = [*here, *(name for name in PARTS if name not in here)]
@@ -187,11 +189,10 @@ def follow() -> None:
     elif run.stopped:
         st.info(f"Stopped at {run.reached}. The same choice goes on from there.")
     elif run.wrong:
-        st.error(run.wrong, icon=":material/error:")
+        refused(run.wrong)
     else:
-        st.error(
-            f"The run ended by itself at {run.reached}; was there enough memory? The same choice goes on from there.",
-            icon=":material/error:",
+        refused(
+            f"The run ended by itself at {run.reached}; was there enough memory? The same choice goes on from there."
         )
 
 

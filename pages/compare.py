@@ -37,6 +37,7 @@ from pages.widgets.question_bar import fact_and_foil, foil_selector, known_layer
 from pages.widgets.session import UPLOAD, Choice
 from pages.widgets.share import Shown
 from pages.widgets.style import style
+from pages.widgets.words import refused
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ def page() -> None:
         try:
             trace = session.engine().trace(model, photo, choice.size if choice.size in model.sizes else None)
         except ExplorerError as error:
-            st.error(str(error), icon=":material/error:")
+            refused(error)
         else:
             shown, below = explore(choice, photo, trace)
     opened = desk(room, place_of(choice, photo), shown, OFFERED)
@@ -213,7 +214,7 @@ def strip(choice: Choice, photo: Photo, trace: Trace, fact: int) -> None:
     try:
         maps = session.engine().explain_layers(trace, "gradcam", fact)
     except ExplorerError as error:
-        st.error(str(error), icon=":material/error:")
+        refused(error)
         return
     layers = {layer.name: layer for layer in trace.layers}
     width, height = photo.size

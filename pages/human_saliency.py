@@ -28,6 +28,7 @@ from pages.widgets.question_bar import known_layer, network
 from pages.widgets.session import UPLOAD, Choice
 from pages.widgets.share import Shown
 from pages.widgets.style import style
+from pages.widgets.words import refused
 
 SALIENCY = method("contrastive-saliency")
 FEW = 30
@@ -45,7 +46,7 @@ def page() -> None:
         try:
             trace = session.engine().trace(model, shown.photo, choice.size if choice.size in model.sizes else None)
         except ExplorerError as error:
-            st.error(str(error), icon=":material/error:")
+            refused(error)
         else:
             seen = explore(choice, looking, shown, trace)
     desk(room, place(choice, looking, shown), seen, list(PANELS.items()))
@@ -85,7 +86,7 @@ def explore(choice: Choice, looking: Looking, shown: Scene, trace: Trace) -> Sho
     try:
         below(choice, looking, shown, study, table, photo)
     except ExplorerError as error:
-        st.error(str(error), icon=":material/error:")
+        refused(error)
     about(trace.model)
     return Shown(QUESTION, shown.photo, photo, tuple(row), settings(looking, shown, study), pass_facts(trace))
 

@@ -22,6 +22,7 @@ from pages.widgets.quality_photos import OWN, REFERENCE, Judged, judged, panel_p
 from pages.widgets.quality_state import ALIGN, CROP, UPLOAD, WITH, WITHOUT, QualityChoice, state
 from pages.widgets.share import Shown
 from pages.widgets.style import style
+from pages.widgets.words import refused
 from pages.widgets.work import JUDGING, told
 
 CSS = Path(__file__).parent / "widgets" / "quality.css"
@@ -37,7 +38,7 @@ def page() -> None:
         given = judged(choice)
         explore(choice, given, room)
     except ExplorerError as error:
-        st.error(str(error), icon=":material/error:")
+        refused(error)
         desk(room, place(choice), None)
     state.publish()
 
@@ -154,7 +155,7 @@ def fitting(given: Judged) -> None:
         return
     with st.container(border=True, key="fitting"):
         if given.problem:
-            st.error(given.problem, icon=":material/error:")
+            refused(given.problem)
         else:
             st.warning(given.suggestion, icon=":material/warning:")
         with st.container(horizontal=True):

@@ -49,6 +49,7 @@ from pages.widgets.panels import options_of
 from pages.widgets.question_bar import fact_and_foil, known_layer, network
 from pages.widgets.session import Choice
 from pages.widgets.style import style
+from pages.widgets.words import refused
 from pages.widgets.work import begin
 
 
@@ -66,7 +67,7 @@ def page() -> None:
             trace = session.engine().trace(model, photo, choice.size if choice.size in model.sizes else None)
             explore(choice, photo, trace)
         except ExplorerError as error:
-            st.error(str(error), icon=":material/error:")
+            refused(error)
     layers_state.publish()
 
 

@@ -11,9 +11,10 @@ from pages.widgets import session
 from pages.widgets.desk import corner, desk
 from pages.widgets.lesson_live import PIECES, live
 from pages.widgets.lesson_presets import DESTINATIONS, address, check, resolved
-from pages.widgets.lesson_state import offered, pick, picked, plain, solved, state
+from pages.widgets.lesson_state import offered, pick, picked, solved, state
 from pages.widgets.lesson_top import to_top
 from pages.widgets.style import style
+from pages.widgets.words import plain, refused
 
 CSS = Path(__file__).parent / "widgets" / "lesson.css"
 KNOWN = Known({name: there.panels for name, there in DESTINATIONS.items()}, tuple(PIECES), check)
@@ -22,11 +23,11 @@ KNOWN = Known({name: there.panels for name, there in DESTINATIONS.items()}, tupl
 def page() -> None:
     found, problems = offered(KNOWN)
     for problem in problems:
-        st.error(plain(problem), icon=":material/error:")
+        refused(problem)
     lesson = chosen(found)
     if lesson is not None:
         for problem in lesson.problems:
-            st.error(plain(problem), icon=":material/error:")
+            refused(problem)
         if lesson.steps:
             walk(lesson)
         else:

@@ -80,9 +80,45 @@ def test_one_file_alone_registers_hooks() -> None:
     assert with_hooks == {"engine.capture"}
 
 
-UNPICKLING = ("torch.load", "torch.hub.load_state_dict_from_url")
-MAY_UNPICKLE = {"engine.models.weights", "engine.training.recogniser", "engine.training.quality_loop"}
-"""torchvision's own files, whose hash is known, and a training's own checkpoints: never a person's file."""
+UNPICKLING = {
+    *("torch.load", "torch.serialization.load", "torch.jit.load", "torch.export.load", "torch.package.PackageImporter"),
+    *("torch.hub.load", "torch.hub.load_state_dict_from_url", "torch.utils.model_zoo.load_url"),
+}
+MAY_UNPICKLE = {"engine.models.weights"}
+"""torchvision's own files, whose hash is known, and of them plain arrays alone: never a person's file."""
+
+
+def unpickling(tree: ast.AST) -> list[ast.AST]:
+    """Where the code names one of UNPICKLING, however it was imported."""
+    known: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            known |= {name.asname: name.name for name in node.names if name.asname}
+        elif isinstance(node, ast.ImportFrom):
+            known |= {name.asname or name.name: f"{node.module}.{name.name}" for name in node.names}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            first, dot, rest = ast.unparse(node).partition(".")
+            if known.get(first, first) + dot + rest in UNPICKLING:
+                found.append(node)
+    return found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import torch; torch.load(p)",
+        "import torch as t; t.load(p)",
+        "import torch; read = torch.load",
+        "from torch import load; load(p)",
+        "from torch import load as read; read(p)",
+        "from torch import hub; hub.load_state_dict_from_url(p)",
+    ],
+)
+def test_every_way_to_unpickle_is_seen(code: str) -> None:
+    assert len(unpickling(ast.parse(code))) == 1
+    assert unpickling(ast.parse("from safetensors.torch import load; load(p)")) == []
 
 
 @pytest.mark.parametrize("path", [*files("engine"), *files("pages"), ROOT / "app.py"], ids=name_of)
@@ -90,12 +126,15 @@ def test_nothing_is_unpickled(path: Path) -> None:
     """torch.load runs what a file says; .safetensors holds numbers alone."""
     used = {name.split(".")[0] for name in imports(path)}
     assert not used & {"pickle", "dill", "joblib", "shelve", "marshal"}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(UNPICKLING):
-            assert name_of(path) in MAY_UNPICKLE
-            assert "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
-        if isinstance(node, ast.Call) and "allow_pickle" in {keyword.arg for keyword in node.keywords}:
-            assert "allow_pickle=False" in [ast.unparse(keyword) for keyword in node.keywords]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    named = unpickling(tree)
+    assert not named or name_of(path) in MAY_UNPICKLE
+    plain = [call.func for call in calls if "weights_only=True" in map(ast.unparse, call.keywords)]
+    assert all(node in plain for node in named)
+    for call in calls:
+        if "allow_pickle" in {keyword.arg for keyword in call.keywords}:
+            assert "allow_pickle=False" in map(ast.unparse, call.keywords)
 
 
 @pytest.mark.parametrize("path", files("pages"), ids=name_of)

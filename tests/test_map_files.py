@@ -28,6 +28,14 @@ def npz(**arrays: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def packed(way: int) -> bytes:
+    """As numpy has it, but packed in a way that unpacks in one go, whatever size was told."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", way) as archive:
+        archive.writestr("map.npy", npy(RAMP))
+    return buffer.getvalue()
+
+
 def picture(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array.astype(np.uint8)).save(buffer, "PNG")
@@ -85,6 +93,8 @@ def lying() -> bytes:
         (npz(a=np.ones(3)), "holds 0"),
         (npz(a=RAMP)[:200], "damaged"),
         (bomb(), "unpacked"),
+        (packed(zipfile.ZIP_BZIP2), "a way that is not read"),
+        (packed(zipfile.ZIP_LZMA), "a way that is not read"),
         (picture(np.zeros((10, 20))), "same everywhere"),
     ],
 )

@@ -7,13 +7,13 @@ by itself; ``LAYOUTS`` says for each where to get it and how its folder looks.
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from engine.archive import open_zip, read_file, read_member
 from engine.errors import DataError, ImageError
 from engine.fixation_files import from_map, from_mask, from_matlab, osie_table, read_csv
 from engine.fixations import Fixations, Size
@@ -34,16 +34,11 @@ class Stimuli:
 
     def content(self, name: str) -> bytes:
         """The file of one photo; DataError if it cannot be had."""
-        try:
-            if not self.where.is_file():
-                return (self.where / self.members[name]).read_bytes()
-            with zipfile.ZipFile(self.where) as archive, archive.open(self.members[name]) as member:
-                content = member.read(MAX_BYTES + 1)
-        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, EOFError) as error:
-            raise DataError(f"The photo {plain_name(name)} cannot be read from {self.where.name}.") from error
-        if len(content) > MAX_BYTES:
-            raise DataError(f"The photo {plain_name(name)} is larger than {MAX_BYTES // 2**20} MB.")
-        return content
+        title, member = f"The photo {plain_name(name)}", self.members[name]
+        if not self.where.is_file():
+            return read_file(self.where / member, MAX_BYTES, title)
+        with open_zip(self.where) as archive:
+            return read_member(archive, member, MAX_BYTES, title)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,11 +157,8 @@ def _stimuli(folder: Path) -> Stimuli:
     archives = sorted(folder.glob("*.zip"))
     if len(archives) != 1:
         raise DataError(f"The folder {folder.name} holds neither photos nor one zip of photos.")
-    try:
-        with zipfile.ZipFile(archives[0]) as archive:
-            listed = [PurePosixPath(name) for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise DataError(f"The file {archives[0].name} is damaged or no zip; fetch it again.") from error
+    with open_zip(archives[0]) as archive:
+        listed = [PurePosixPath(name) for name in archive.namelist()]
     wanted = [p for p in listed if p.suffix.lower() in PICTURES and "__MACOSX" not in p.parts]
     return Stimuli(archives[0], _by_name(((p.name, str(p)) for p in sorted(wanted)), archives[0]))
 
@@ -187,8 +179,12 @@ def _size(stimuli: Stimuli, name: str) -> Size:
         raise DataError(str(error)) from error
 
 
+def _content(path: Path) -> bytes:
+    return read_file(path, MAX_BYTES, f"The file {plain_name(path.name)}")
+
+
 def _variables(path: Path) -> dict[str, Value]:
-    return read_mat(path.read_bytes(), f"The file {path.name}")
+    return read_mat(_content(path), f"The file {plain_name(path.name)}")
 
 
 # --- layouts ------------------------------------------------------------------------------------------------
@@ -196,7 +192,7 @@ def _variables(path: Path) -> dict[str, Value]:
 
 def _read_plain(folder: Path) -> DataSet:
     """fixations.csv names its photos; each must be there, and all fixations inside."""
-    table = read_csv((folder / "fixations.csv").read_bytes(), "The file fixations.csv")
+    table = read_csv(_content(folder / "fixations.csv"), "The file fixations.csv")
     if table.images == ("",):
         raise DataError("The file fixations.csv needs a column image, to tell whose fixations they are.")
     stimuli = _stimuli(folder)
@@ -234,7 +230,7 @@ def _read_mit1003(folder: Path) -> DataSet:
     names = {Path(name).stem: name for name in stimuli.members}
     maps = _files(_below(folder, "ALLFIXATIONMAPS"), (".jpg", ".png"))
     read = (
-        (names.get(stem, stem), lambda size, path=path: from_map(path.read_bytes(), size, f"The map {path.name}"))
+        (names.get(stem, stem), lambda size, path=path: from_map(_content(path), size, f"The map {path.name}"))
         for path in maps
         if (stem := path.stem.removesuffix("_fixPts")) != path.stem
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +23,10 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from torch import Tensor
 
+from engine.archive import read_file
 from engine.engine import Engine
 from engine.errors import DataError, ModelError
-from engine.images import decode
+from engine.images import decode, plain_name
 from engine.models.model import Model
 from engine.training import teacher as teaching
 from engine.training.pool import photos
@@ -32,6 +34,8 @@ from engine.training.pool import photos
 SOMETHING_ELSE = "something else"
 BINS = 15
 FEWEST = 5
+MOST_BYTES = 64 * 2**20
+"""Of a file of labels; those of ImageNet's 1.3 million photos take 40 MB."""
 _BATCH = 32
 _NAME_COLUMNS, _LABEL_COLUMN = ("name", "image", "file"), "class_index"
 
@@ -126,18 +130,19 @@ def report(
 
 def read_labels(path: Path) -> dict[str, int]:
     """Read a CSV with the columns name (or image, or file) and class_index: name to ImageNet index."""
+    title = f"The labels {plain_name(path.name)}"
+    content = read_file(path, MOST_BYTES, title)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The labels {path} cannot be read: {error}.") from error
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{title} are not a table in UTF-8; save them as CSV.") from error
     named = next((c for c in _NAME_COLUMNS if rows and c in rows[0]), None)
     if named is None or _LABEL_COLUMN not in rows[0]:
-        raise DataError(f"The labels {path} need the columns '{_NAME_COLUMNS[0]}' and '{_LABEL_COLUMN}'.")
+        raise DataError(f"{title} need the columns '{_NAME_COLUMNS[0]}' and '{_LABEL_COLUMN}'.")
     try:
         return {row[named]: int(row[_LABEL_COLUMN]) for row in rows}
     except (TypeError, ValueError) as error:
-        raise DataError(f"In {path}, a class_index is not a whole number.") from error
+        raise DataError(f"{title} cannot be used: a class_index is not a whole number.") from error
 
 
 def true_answers(labels: Sequence[int], imagenet: Sequence[Sequence[int]]) -> NDArray[np.int64]:

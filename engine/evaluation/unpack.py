@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Container
 from pathlib import Path, PurePosixPath
 
+from engine.archive import WAYS, leaves
 from engine.errors import DataError
 
 MOST_FILES = 200_000
@@ -82,13 +83,15 @@ def _checked(
     taken: set[str] = set()
     for entry in entries:
         inside = PurePosixPath(entry.filename)
-        if _leaves(entry.filename, inside) or stat.S_ISLNK(entry.external_attr >> 16):
+        if leaves(entry.filename) or stat.S_ISLNK(entry.external_attr >> 16):
             raise DataError(f"{archive.name} holds a file that would leave its folder, so nothing was unpacked.")
         unwanted = any(part.startswith(".") or part in _SKIPPED for part in inside.parts)
         if entry.is_dir() or unwanted or inside.suffix.lower() not in wanted:
             continue
         if entry.flag_bits & _ENCRYPTED:
             raise DataError(f"{archive.name} is encrypted, so nothing was unpacked.")
+        if entry.compress_type not in WAYS:
+            raise DataError(f"{archive.name} is packed in a way that is not read here, so nothing was unpacked.")
         if str(inside).casefold() in taken:
             raise DataError(f"{archive.name} holds two files of one name, so nothing was unpacked.")
         taken.add(str(inside).casefold())
@@ -101,8 +104,3 @@ def _checked(
     if size > shutil.disk_usage(archive.parent).free:
         raise OSError(errno.ENOSPC, "less room than the archive unpacks to")
     return chosen
-
-
-def _leaves(name: str, inside: PurePosixPath) -> bool:
-    """Whether a name could lead out of a folder, on any system."""
-    return inside.is_absolute() or ".." in inside.parts or any(sign in name for sign in "\\:\0")

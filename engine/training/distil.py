@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from engine.models.weights import whole
-from engine.training import mixing, targets
+from engine.training import checkpoint, mixing, targets
 from engine.training.pool import Pool
 from engine.training.products import by_products
 from engine.training.teacher import CHANNELS, Teacher
@@ -267,8 +266,7 @@ class Distillation:
 
     def save(self, path: Path) -> None:
         """Write the state to a file, all of it or nothing."""
-        with whole(path) as file:
-            torch.save(self.state(), file)
+        checkpoint.save(self.state(), path)
 
     def finished(self) -> nn.Module:
         """A copy of the averaged network as it is shipped: in float16's precision, the rest as likely as expected.

@@ -7,23 +7,26 @@ Everything lies in memory-mapped files in one working folder, so that a run can 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from engine.errors import DataError
+from engine.archive import open_zip, read_file, read_member
+from engine.errors import DataError, ImageError
+from engine.images import MAX_BYTES, decode, plain_name
 from engine.training import teacher as teaching
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+LARGEST_SIDE = 2**20  # a photo is reduced once, to the pool's side, and not before
 FLUSH = 16
 """Batches between two records of how far the pool is."""
 _BATCH = 64
@@ -52,21 +55,27 @@ class Pool:
 def photos(sources: Sequence[str | Path]) -> Iterator[tuple[str, Read]]:
     """List the photos in zip files and folders as (name, function that reads the bytes), sorted by name.
 
-    Raises DataError where a source is missing or holds no photo.
+    Raises DataError where a source is missing or holds no photo; so does the function, for one that cannot be read.
     """
     for source in map(Path, sources):
+        title = plain_name(source.name)
+        listed: list[tuple[str, Read]]
         if source.is_dir():
             files = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES)
-            listed: list[tuple[str, Read]] = [(str(p.relative_to(source)), p.read_bytes) for p in files]
+            listed = [(str(p.relative_to(source)), partial(read_file, p, MAX_BYTES, _title(p.name))) for p in files]
         elif zipfile.is_zipfile(source):
-            archive = zipfile.ZipFile(source)
+            archive = open_zip(source)
             names = sorted(n for n in archive.namelist() if n.lower().endswith(SUFFIXES))
-            listed = [(n, lambda archive=archive, n=n: archive.read(n)) for n in names]  # type: ignore[misc]
+            listed = [(n, partial(read_member, archive, n, MAX_BYTES, _title(n))) for n in names]
         else:
-            raise DataError(f"{source} is neither a folder nor a zip file of photos.")
+            raise DataError(f"{title} is neither a folder nor a zip file of photos.")
         if not listed:
-            raise DataError(f"{source} holds no photo ({', '.join(SUFFIXES)}).")
+            raise DataError(f"{title} holds no photo ({', '.join(SUFFIXES)}).")
         yield from listed
+
+
+def _title(name: str) -> str:
+    return f"The photo {plain_name(name)}"
 
 
 def square(data: bytes, name: str, side: int, crop: bool = False) -> NDArray[np.uint8]:
@@ -75,9 +84,9 @@ def square(data: bytes, name: str, side: int, crop: bool = False) -> NDArray[np.
     Raises DataError where the bytes are no picture.
     """
     try:
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"{name} is not a readable photo: {error}.") from error
+        image = decode(data, name, LARGEST_SIDE).pil()
+    except ImageError as error:
+        raise DataError(str(error)) from error
     width, height = image.size
     edge = min(width, height)
     left, top = (width - edge) // 2, (height - edge) // 2

@@ -114,7 +114,7 @@ def _train(
 ) -> PatchQualityNetwork:
     recipe = _recipe(kind, args)
     report = _reporter(kind, recipe.steps)
-    return train(recipe, sources, args.work / f"{kind}.pt", report, device, args.minutes, teacher)
+    return train(recipe, sources, args.work / f"{kind}.checkpoint.safetensors", report, device, args.minutes, teacher)
 
 
 def _recipe(kind: Kind, args: argparse.Namespace) -> Recipe:

@@ -16,8 +16,10 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from engine.archive import open_zip, read_member
 from engine.distortions import KINDS, LEVELS, distort
 from engine.errors import DataError
+from engine.images import MAX_BYTES, plain_name
 from engine.models.weights import whole
 
 Pixels = NDArray[np.uint8]
@@ -147,7 +149,7 @@ def _photos(data: Path, seed: int, skip: int) -> Iterator[Pixels]:
     entries: list[tuple[Path, str, int]] = []
     for folder, name, turns in (("osie", "stimuli.zip", 4), ("val", "val_*.zip", 1), ("pool", "pool_*.zip", 1)):
         for path in sorted((data / folder).glob(name)):
-            with zipfile.ZipFile(path) as archive:
+            with open_zip(path) as archive:
                 names = sorted(n for n in archive.namelist() if n.lower().endswith((".jpg", ".jpeg", ".png")))
             entries += [(path, entry, turn) for entry in names for turn in range(turns)]
     clean = [entry for entry in entries if entry[0].parent.name != "pool"]
@@ -158,8 +160,10 @@ def _photos(data: Path, seed: int, skip: int) -> Iterator[Pixels]:
     for place, (path, entry, _) in enumerate(order):
         if place < skip:
             continue
-        archive = archives.setdefault(path, zipfile.ZipFile(path))
-        photo = PIL.Image.open(io.BytesIO(archive.read(entry))).convert("RGB")
+        if path not in archives:
+            archives[path] = open_zip(path)
+        content = read_member(archives[path], entry, MAX_BYTES, f"The photo {plain_name(entry)}")
+        photo = PIL.Image.open(io.BytesIO(content)).convert("RGB")
         yield _square(photo, np.random.default_rng([seed, 8, place]))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.models.quality_networks import PATCH, WIDTHS, Kind, PatchQualityNetwork
-from engine.models.weights import whole
+from engine.training.checkpoint import load, save
 from engine.training.quality_data import Contents, Pixels
 
 _SAVE_EVERY = 60.0  # seconds
@@ -198,16 +198,14 @@ def _optimiser(network: PatchQualityNetwork, recipe: Recipe) -> torch.optim.Opti
 
 
 def _store(path: Path, recipe: Recipe, step: int, *parts: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as file:
-        torch.save({"recipe": repr(recipe), "step": step, "parts": [p.state_dict() for p in parts]}, file)
+    save({"recipe": repr(recipe), "step": step, "parts": [p.state_dict() for p in parts]}, path)
 
 
 def _restore(path: Path, recipe: Recipe, *parts: Any) -> int:
     """The step to go on from; a checkpoint of another recipe is not used."""
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = load(path)
     if state["recipe"] != repr(recipe):
         return 0
     for part, saved in zip(parts, state["parts"], strict=True):

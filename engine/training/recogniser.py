@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from engine import memory
 from engine.errors import DataError
+from engine.training import checkpoint
 from engine.training.distil import Distillation, Recipe, Step
 from engine.training.export import cross_entropy, export, fit_temperature
 from engine.training.pool import build_pool
@@ -67,12 +68,13 @@ def run(args: argparse.Namespace) -> None:
     folder, told = args.work / "pool", _progress("photos")
     pool = build_pool(args.images, args.teacher, folder, args.side, device, told, args.favour)
     distillation = Distillation(recipe, pool, vocabulary, load_teacher(args.teacher), device)
-    checkpoint = args.work / "checkpoint.pt"
-    if checkpoint.is_file():
+    saved = args.work / "checkpoint.safetensors"
+    if saved.is_file():
+        state = checkpoint.load(saved, device)
         try:
-            distillation.restore(torch.load(checkpoint, map_location=device, weights_only=True))
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise DataError(f"{checkpoint} belongs to another recipe: delete it or choose another --work.") from error
+            distillation.restore(state)
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{saved} belongs to another recipe: delete it or choose another --work.") from error
         print(f"going on after {distillation.seen} samples", file=sys.stderr)
     elif args.start:
         _start(distillation, args.start)
@@ -81,9 +83,9 @@ def run(args: argparse.Namespace) -> None:
         _report(step, distillation, (step.seen - already) / (time.monotonic() - began))
         if time.monotonic() - measured > args.every * 60:
             _measure(distillation, args, step)
-            distillation.save(checkpoint)
+            distillation.save(saved)
             measured = time.monotonic()
-    distillation.save(checkpoint)
+    distillation.save(saved)
     _measure(distillation, args, None)
 
 

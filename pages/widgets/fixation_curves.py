@@ -34,6 +34,7 @@ from pages.widgets.fixation_scores import BEST, REFERENCE, help_of, look_of, sco
 from pages.widgets.fixation_state import ROWS, Looking, title_of
 from pages.widgets.fixation_study import Study
 from pages.widgets.picture import picture
+from pages.widgets.work import going, wanted
 
 T = TypeVar("T")
 
@@ -98,8 +99,9 @@ def draw_robustness(study: Study, truth: Truth, model: Model, size: int | None, 
         )
         return
     steps = by_damage(
-        session.engine(), model, study.photo, study.view, truth, looking.kind, size=size, fixed=study.fixed
-    )
+        session.engine(), model, study.photo, study.view, truth, looking.kind, size=size, fixed=study.fixed,
+        tell=wanted,
+    )  # fmt: skip
     _follow(key, steps, "levels", lambda found, rests: _robustness(found, damage, looking.row, rests))
 
 
@@ -133,15 +135,12 @@ def _follow(
     if stopped:
         with status.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"Stopped after {len(done)} of {len(steps)} {words}.")
-            st.button("Go on", key="curves_on", on_click=lambda: st.session_state.pop("curves_stopped"))
+            st.button("Go on", key="curves_on", on_click=lambda: st.session_state.pop("curves_stopped", None))
         return
-    with status.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0)
-        st.button("Stop", key="curves_stop", icon=":material/stop:",
-                  on_click=lambda: st.session_state.update(curves_stopped=key))  # fmt: skip
+    tell = going(status, words.capitalize(), lambda: st.session_state.update(curves_stopped=key))
     drawn = time.monotonic()
     for step in steps[len(done) :]:
-        bar.progress(len(done) / len(steps), f"{len(done)} of {len(steps)} {words}")
+        tell(len(done) / len(steps), f"{len(done)} of {len(steps)} {words}")
         done.append(step())
         if len(done) == len(steps) or time.monotonic() - drawn > _REDRAW:
             with place.container():

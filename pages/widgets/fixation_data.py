@@ -24,6 +24,7 @@ from engine.human import Values
 from engine.images import Photo, plain_name
 from engine.map_files import check_all, maps_in, read_map_file
 from pages.widgets.fixation_state import MOST_FOLDERS, brought_row
+from pages.widgets.words import refused
 
 MAY_TYPE = "EXPECTANCY_ALLOW_PATHS"
 
@@ -144,7 +145,7 @@ def ask_for_maps(told: tuple[str, ...]) -> None:
         "photo: a picture, NPY or NPZ.",
     )  # fmt: skip
     for sentence in told:
-        st.error(sentence, icon=":material/error:")
+        refused(sentence)
 
 
 def maps_of(data: DataSet, item: str) -> tuple[dict[str, Values], tuple[str, ...]]:

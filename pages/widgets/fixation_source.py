@@ -20,6 +20,7 @@ from pages.widgets.fixation_state import CLICKS, DATA, FILE, Looking
 from pages.widgets.image_picker import SAMPLES, image_picker, sample
 from pages.widgets.map_panel import PanelPhoto
 from pages.widgets.session import Choice
+from pages.widgets.words import refused
 
 _WORDS = {CLICKS: "Your clicks", FILE: "A file", DATA: "A data set"}
 _SUFFIXES = ["csv", "tsv", "txt", "png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "mat"]
@@ -193,7 +194,7 @@ def _file_chooser(shown: Scene) -> None:
         "photo's upper left; a picture with the fixated pixels bright on black; or a MATLAB file.",
     )  # fmt: skip
     if st.session_state.get("fixation_error"):
-        st.error(st.session_state["fixation_error"], icon=":material/error:")
+        refused(st.session_state["fixation_error"])
     elif shown.fixations is not None:
         st.caption(_count(shown.fixations))
     else:
@@ -210,7 +211,7 @@ def _from_data(looking: Looking, folders: Mapping[str, Path]) -> Scene | None:
             folder = st.text_input("Folder of a data set", key="typed_folder", width=260)
             wrong = fixation_data.typed(folder)
             if wrong:
-                st.error(wrong, icon=":material/error:")
+                refused(wrong)
                 return None
             folders = fixation_data.offered()
         if not folders:
@@ -225,7 +226,7 @@ def _from_data(looking: Looking, folders: Mapping[str, Path]) -> Scene | None:
         try:
             found = fixation_data.opened(folder)
         except ExplorerError as error:
-            st.error(str(error), icon=":material/error:")
+            refused(error)
             return None
         names = found.data.names
         item = looking.item if looking.item in names else names[0]
@@ -235,7 +236,7 @@ def _from_data(looking: Looking, folders: Mapping[str, Path]) -> Scene | None:
     try:
         photo = fixation_data.photo_in(folder, item)
     except ExplorerError as error:
-        st.error(str(error), icon=":material/error:")
+        refused(error)
         return None
     maps, told = fixation_data.maps_of(found.data, item)
     return Scene(photo, found.data.fixations[item], found.others(item), found.data.degree(item), "", maps, told)

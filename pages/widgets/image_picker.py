@@ -9,6 +9,7 @@ from engine.errors import ImageError
 from engine.images import READABLE, Photo, decode
 from pages.widgets import session
 from pages.widgets.session import UPLOAD, Choice
+from pages.widgets.words import refused
 
 # Photos that come with scikit-image, none is distributed here (the motorbike: Middlebury stereo benchmark, 2014):
 # name -> (file, words, the part that is shown: left, upper, right, lower). A small network wants its subject large.
@@ -74,7 +75,7 @@ def _own_photo() -> None:
     if st.toggle("Use the camera", key="camera_on"):
         st.camera_input("Take a photo", key="upload_camera", on_change=lambda: _take("upload_camera"))
     if "upload_error" in st.session_state:
-        st.error(st.session_state["upload_error"], icon=":material/error:")
+        refused(st.session_state["upload_error"])
     st.caption(PRIVACY)
 
 

@@ -16,6 +16,7 @@ from pages.widgets.layers_state import NEWS, SURPRISAL, known_classes, sort_of
 from pages.widgets.layers_sum import layers_sum
 from pages.widgets.layers_surprisal import SurprisalBar, layers_surprisal
 from pages.widgets.map_panel import map_panel
+from pages.widgets.words import refused
 from pages.widgets.work import begin
 
 
@@ -48,7 +49,7 @@ def _answers(asked: Asked) -> None:
         found = [ask(usual, tell), *(ask((index,)) for index in further)]
     except ExplorerError as error:
         tell(1.0)
-        st.error(str(error), icon=":material/error:")
+        refused(error)
         return
     values = {index: float(value) for each in found for index, value in zip(each.foils, each.values, strict=True)}
     order = worth_showing(trace.answer, further)
@@ -69,7 +70,7 @@ def _arithmetic(asked: Asked) -> None:
         found = channel_sum(trace, asked.layer, asked.foil)
         shown = asked.panel("contrast", "contrast", asked.layer, asked.fact, asked.foil)
     except ExplorerError as error:
-        st.error(str(error), icon=":material/error:")
+        refused(error)
         return
     first, second = st.columns([4, 5], gap="medium")
     with first:

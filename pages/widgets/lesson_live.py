@@ -19,7 +19,6 @@ from pages.widgets.fixation_panels import fixation_panels
 from pages.widgets.fixation_study import Study
 from pages.widgets.image_picker import SAMPLES, sample
 from pages.widgets.lesson_presets import resolved
-from pages.widgets.lesson_state import plain
 from pages.widgets.lesson_study import study
 from pages.widgets.lesson_surprisal import draw_surprisal
 from pages.widgets.lesson_tables import tables
@@ -32,6 +31,7 @@ from pages.widgets.quality_photos import judged, panel_photo
 from pages.widgets.quality_state import WITH, QualityChoice
 from pages.widgets.question_bar import fact_and_foil
 from pages.widgets.session import Choice
+from pages.widgets.words import plain, refused
 from pages.widgets.work import JUDGING, told
 
 
@@ -80,7 +80,7 @@ def live(step: Step) -> None:
             try:
                 PIECES[name](step)
             except ExplorerError as error:
-                st.error(plain(str(error)), icon=":material/error:")
+                refused(str(error))
         if at + 1 < len(step.live):
             st.space("small")
 

@@ -1,7 +1,6 @@
 """Where a person is in which lesson, and the lessons that there are."""
 
 import os
-import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +70,6 @@ def pick(lesson: Lesson, step: Step, choice: int | None) -> None:
 def solved(lesson: Lesson, step: Step) -> bool:
     """Whether the step's question was answered rightly."""
     return step.question is not None and picked(lesson, step) == step.question.right
-
-
-def plain(text: str) -> str:
-    """Text as Markdown that shows it as it is."""
-    return "".join(f"\\{mark}" if mark in string.punctuation else mark for mark in text)
 
 
 def _answers() -> dict[tuple[str, str], int]:

@@ -47,7 +47,8 @@ def _walk(trace: Trace, goal: int, smoothing: float, on_stop: Callable[[], None]
     def told(step: int, fact: float, foil: float) -> None:
         if not shown:  # a travel that was made before is there at once
             shown.append(going(room, "Setting off", on_stop))
-        shown[0](foil / max(fact + foil, 1e-9) * 2, f"Step {step}: p(P) {fact:.2f}, p(Q) {foil:.2f}")
+        share = min(0.99, 2 * foil / max(fact + foil, 1e-9))  # it has not arrived
+        shown[0](share, f"Step {step}: p(P) {fact:.2f}, p(Q) {foil:.2f}")
 
     found = travel(trace, goal, smoothing, progress=told)
     room.empty()

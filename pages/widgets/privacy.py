@@ -1,4 +1,7 @@
-"""What becomes of a person's photos and clicks, in one line below every page."""
+"""What becomes of a person's photos and clicks, in one line below every page; and a log that names none of them."""
+
+import logging
+import traceback
 
 import streamlit as st
 
@@ -11,3 +14,15 @@ LINE = (
 def privacy() -> None:
     """Draw the line."""
     st.caption(LINE)
+
+
+def _without_words(record: logging.LogRecord) -> bool:
+    """Log an error of the app itself by its kind and place: its words may name a person's file."""
+    if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
+        kind, _, place = record.exc_info
+        record.exc_text = "".join(["Traceback:\n", *traceback.format_tb(place), kind.__name__])
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("streamlit.error_util").addFilter(_without_words)

@@ -16,6 +16,7 @@ from pages.widgets.frontend import Parcel
 from pages.widgets.image_picker import PRIVACY, SAMPLES, sample
 from pages.widgets.map_panel import PanelPhoto
 from pages.widgets.quality_state import ALIGN, CROP, UPLOAD, WHOLE, Box, LabStep, QualityChoice, state
+from pages.widgets.words import refused
 
 MAX_SIDE = 6000
 """Pixels of the longer side up to which a photo is judged at its own size: 24 megapixels at 3 to 2."""
@@ -59,7 +60,7 @@ def picker(choice: QualityChoice) -> None:
                 on_change=lambda: _take("quality_reference_file", REFERENCE),
             )  # fmt: skip
             if "quality_error" in st.session_state:
-                st.error(st.session_state["quality_error"], icon=":material/error:")
+                refused(st.session_state["quality_error"])
             if REFERENCE in st.session_state:
                 st.button("Leave the reference out", on_click=_leave_reference, icon=":material/close:")
             st.caption(f"{PRIVACY} A photo of up to {MAX_SIDE} pixels is judged at its own size.")

@@ -11,6 +11,7 @@ from engine.models import catalogue
 from engine.models.catalogue import EMBEDDED
 from pages.widgets import session
 from pages.widgets.session import Choice
+from pages.widgets.words import refused
 from pages.widgets.work import going
 
 EACH_METHODS_OWN = ""
@@ -96,7 +97,7 @@ def _load(name: str, weights: str) -> Model | None:
             with st.spinner(f"Loading {catalogue.title(name)} …"):
                 return session.engine().load(name, wanted)
         except ExplorerError as error:
-            st.error(str(error), icon=":material/error:")
+            refused(error)
             return None
     _offer(name, megabytes)
     return None
@@ -117,6 +118,6 @@ def _offer(name: str, megabytes: float) -> None:
                 session.engine().load(name, "default", lambda done, total: tell(done / total if total else 0))
             except WeightsError as error:
                 place.empty()
-                st.error(str(error), icon=":material/error:")
+                refused(error)
             else:
                 st.rerun()

@@ -15,6 +15,7 @@ from engine.errors import ExplorerError
 from engine.images import Photo
 from pages.widgets import places
 from pages.widgets.map_panel import Panel, PanelPhoto
+from pages.widgets.words import refused
 
 _OPENED, _GOING, _ERROR = "bundle_opened", "bundle_going", "bundle_error"
 
@@ -52,7 +53,7 @@ def share_dialog(place: Place, shown: Shown | None, view: str, address: str) -> 
         max_upload_size=archive.MAX_BYTES // 2**20,
     )  # fmt: skip
     if _ERROR in st.session_state:
-        st.error(st.session_state[_ERROR], icon=":material/error:")
+        refused(st.session_state[_ERROR])
     if st.session_state.pop(_GOING, False):
         opened: Bundle = st.session_state[_OPENED]
         st.session_state["bundle_view"] = opened.view

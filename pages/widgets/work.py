@@ -1,7 +1,7 @@
 """Long work on a page: how far it is, and a button that ends it.
 
 Streamlit ends a run of a page, for a button that was pressed, where that run next draws something or looks at the
-session: work that tells its progress several times a second is ended within a second.
+session: work is ended where it next tells its progress. It does so after a map, or a block of patches, at the latest.
 """
 
 from __future__ import annotations
@@ -35,39 +35,31 @@ def wanted() -> None:
         _ = _STOPPED in st.session_state
 
 
-def told(place: DeltaGenerator, words: str) -> Callable[[float], None]:
-    """What work calls, with the share done, whose progress is shown at `place`; any other wish of the person ends it.
+def told(place: DeltaGenerator, words: str) -> Tell:
+    """What work calls, whose progress is shown at `place`; any other wish of the person ends it.
 
     Nothing is shown of work that is done at its first call, and nothing again: many who wait would keep their browsers
     busy.
     """
     shown, last = "", 0.0
 
-    def tell(share: float) -> None:
+    def tell(share: float, said: str = "") -> None:
         nonlocal shown, last
         wanted()
-        told = f"{words}, {share:.0%}"
-        if share < 1 and told != shown and time.monotonic() - last >= OFTEN:
-            shown, last = told, time.monotonic()
-            place.progress(share, told)
+        said = said or f"{words}, {share:.0%}"
+        if share < 1 and said != shown and time.monotonic() - last >= OFTEN:
+            shown, last = said, time.monotonic()
+            place.progress(share, said)
 
     return tell
 
 
 def going(place: DeltaGenerator, words: str, on_stop: Callable[[], None] = lambda: None) -> Tell:
-    """Draw a bar and a stop button at `place`."""
+    """The same with a bar that is there at once, and a stop button beside it."""
     with place.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, words)
         st.button("Stop", icon=":material/stop:", key=f"stop-{words}", on_click=on_stop)
-
-    told = [0.0]
-
-    def tell(share: float, said: str = "") -> None:
-        if time.monotonic() - told[0] >= OFTEN:
-            told[0] = time.monotonic()
-            bar.progress(min(1.0, share), said or f"{words}, {share:.0%}")
-
-    return tell
+    return told(bar, words)
 
 
 def begin(key: Hashable, words: str) -> Tell | None:
@@ -76,7 +68,7 @@ def begin(key: Hashable, words: str) -> Tell | None:
     if st.session_state.get(_STOPPED) == key:
         with place.container(horizontal=True, vertical_alignment="center"):
             st.markdown("Stopped.")
-            st.button("Go on", key=f"on-{words}", on_click=lambda: st.session_state.pop(_STOPPED))
+            st.button("Go on", key=f"on-{words}", on_click=lambda: st.session_state.pop(_STOPPED, None))
         return None
     shown: list[Tell] = []
     begun = time.monotonic()

@@ -29,6 +29,24 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Visit]
 FILE = "geheim-7f3a9c.png"
 PERSON = "Ada-7f3a9c"
+SECRET = "eva-51c0de"
+STUMBLING = """
+import sys
+import engine
+from engine import images
+from streamlit.web import cli
+
+read = images.decode
+
+def decode(*given, **named):
+    if named.get("name", "").startswith("stumble"):
+        raise RuntimeError("stumbled over " + named["name"])
+    return read(*given, **named)
+
+images.decode = decode
+sys.exit(cli.main(sys.argv[1:], prog_name="streamlit"))
+"""
+"""The app, which has an error of its own where a photo's name begins with these letters."""
 
 
 @pytest.fixture(scope="module")
@@ -147,22 +165,73 @@ def test_the_same_photo_under_two_names(app_server: Callable[..., str], visit: O
     assert not found(ben.frames, [FILE.encode()])
 
 
-def test_clicks_reach_nobody_else(app_server: Callable[..., str], visit: Open) -> None:
+def test_clicks_files_and_bundles_reach_nobody_else(app_server: Callable[..., str], visit: Open) -> None:
+    """One's own clicks, a file of fixations, a map, and a bundle of it all; both look at the same sample."""
     url = app_server("app.py")
-    ada, ben = ready(visit(url)), ready(visit(url, frames=True))
-    for seen in (ada, ben):
-        seen.page.get_by_role("link", name="Human saliency").first.click()
-        stage(seen.page).wait_for(timeout=120_000)
-        seen.settle()
-    ada.page.get_by_label("Who looks").fill(PERSON)
+    ada, ben = at_human_saliency(visit, url), at_human_saliency(visit, url)
+    assert ada.frames is not None and ben.frames is not None
+    page = ada.page
+    page.get_by_label("Who looks").fill(PERSON)
     look(ada)
-    assert ada.page.get_by_text("3 fixations of 1 person").is_visible()
-    ben.page.get_by_text("Coffee", exact=True).click()
+    assert page.get_by_text("3 fixations of 1 person").is_visible()
+    page.get_by_text("A file", exact=True).click()
+    page.wait_for_url("**source=file**")
+    ada.settle()
+    rng = np.random.default_rng(20_264)
+    across, down = np.round(rng.random((2, 12)) * [[450], [299]], 3)
+    rows = (f"{SECRET},{x},{y}" for x, y in zip(across, down, strict=True))
+    give(ada, "Fixations on this photo", f"{SECRET}.csv", "\n".join(["subject,x,y", *rows]).encode())
+    page.get_by_text("12 fixations of 1 person").wait_for(timeout=60_000)
+    page.get_by_role("button", name="More", exact=True).click()
+    content = io.BytesIO()
+    np.save(content, rng.random((150, 225), np.float32))
+    give(ada, "A map of another model", f"{SECRET}.npy", content.getvalue())
+    page.wait_for_url("**maps=**own**")
+    page.keyboard.press("Escape")
+    ada.settle()
+    mine, others = (arrays(take_home(seen)) for seen in (ada, ben))
+    drawn = [part for part in mine if part not in others]
+    assert len(drawn) == 2, "where people looked, and the map that was brought"
+    wanted = [PERSON.encode(), (across / 451).astype("<f4").tobytes()[8:40], *drawn]
+
+    dialog = page.get_by_role("dialog")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Bundle (ZIP)").click()
+    give(ada, "A bundle that was saved", f"{SECRET}.zip", download.value.path().read_bytes())
+    page.get_by_text("The bundle is open").wait_for(timeout=60_000)
+    ada.settle()
+    assert all(found(ada.frames, [each]) for each in wanted), "what is looked for is what travels"
+
+    page = ben.page
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    page.get_by_text("Coffee", exact=True).click()
     ben.settle()
-    ben.page.get_by_text("Cat", exact=True).click()
+    page.get_by_text("Cat", exact=True).click()
     ben.settle()
-    assert ben.page.get_by_text("nobody has looked").is_visible()
-    assert ben.frames is not None and not found(ben.frames, [PERSON.encode()])
+    assert page.get_by_text("nobody has looked").is_visible()
+    address = download.value.url.removeprefix(url)
+    assert not found(ben.frames, [*wanted, SECRET.encode(), address.encode()])
+
+
+def at_human_saliency(visit: Open, url: str) -> Visit:
+    seen = ready(visit(url, frames=True))
+    seen.page.get_by_role("link", name="Human saliency").first.click()
+    stage(seen.page).wait_for(timeout=120_000)
+    seen.settle()
+    return seen
+
+
+def give(seen: Visit, where: str, name: str, content: bytes) -> None:
+    """Choose a file in the uploader whose label begins with these words."""
+    file: Any = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+    seen.page.get_by_test_id("stFileUploader").filter(has_text=where).locator("input").set_input_files(file)
+
+
+def arrays(taken: Any) -> list[bytes]:
+    """A part of each map that was taken home: its highest place, and what comes before it."""
+    with np.load(taken.path()) as maps:
+        raw = [maps[name].astype("<f4").ravel() for name in maps.files if maps[name].std() > 0]
+    return [values[max(0, values.argmax() - 24) : values.argmax() + 1].tobytes() for values in raw]
 
 
 def test_a_file_to_take_home_is_its_owners(app_server: Callable[..., str], visit: Open, photo: bytes) -> None:
@@ -234,6 +303,30 @@ def test_what_was_computed_goes_with_the_session(visit: Open, photo: bytes, tmp_
         assert not any(word in said for word in (FILE, digest, "photo=", "Traceback")), "the log names no content"
     finally:
         server.stop()
+
+
+def test_the_log_names_no_file_that_came_to_nothing(visit: Open, tmp_path: Path) -> None:
+    """A photo and a bundle that are refused, and one that the app itself stumbles over, which is told in the log."""
+    server = Server(tmp_path / "log.txt", launcher=("-c", STUMBLING))
+    try:
+        seen = ready(visit(server.url))
+        page = seen.page
+        page.get_by_role("button", name="Your photo").click()
+        give(seen, "A photo", FILE, b"no picture")
+        page.get_by_role("alert").filter(has_text="is not a picture").wait_for(timeout=60_000)
+        give(seen, "A photo", f"stumble-{FILE}", b"no picture")
+        page.get_by_test_id("stException").wait_for(timeout=60_000)
+        page.reload()
+        ready(seen)
+        page.get_by_role("button", name="Share", exact=True).click()
+        give(seen, "A bundle that was saved", f"{FILE}.zip", b"PK\x03\x04")
+        page.get_by_role("dialog").get_by_role("alert").filter(has_text="bundle").wait_for(timeout=60_000)
+        page.context.close()
+    finally:
+        server.stop()
+    said = server.log.read_text(errors="replace")
+    assert "Traceback" in said and "RuntimeError" in said, "what is looked for is what is written"
+    assert FILE not in said and FILE.removesuffix(".png") not in said
 
 
 # --- the server's own doors ----------------------------------------------------------------------------------------

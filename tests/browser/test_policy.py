@@ -1,4 +1,4 @@
-"""The proxy's content security policy, with which every page works: nothing foreign, nothing evaluated from text."""
+"""Nothing foreign on the page: the proxy's content security policy, with which every page works, and people's text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import streamlit
+from PIL import Image
 
+from engine.fixation_files import plain_subject
+from engine.images import plain_name
+from pages.widgets.lesson_state import OWN_FOLDER
 from tests.browser.conftest import Visit
 from tests.browser.proxy import Proxy
 from tests.server import ROOT
@@ -27,6 +33,7 @@ PAGES = {
     "Lesson": "article.panel canvas.map",
 }
 """Each page with something on it that scripts must draw."""
+PHOTO = ROOT / "assets" / "screenshots" / "compare-1440-light.png"
 LIMIT = 120_000
 
 
@@ -79,13 +86,13 @@ def test_every_page_works_under_the_policy(guarded: Visit) -> None:
 
 
 def test_photos_foils_and_files_work_under_the_policy(guarded: Visit) -> None:
-    page, photo = guarded.page, ROOT / "assets" / "screenshots" / "compare-1440-light.png"
+    page = guarded.page
     page.locator("article.panel canvas.map").nth(2).wait_for(timeout=LIMIT)
     page.locator(".bars button[aria-pressed=false]").first.click()
     page.wait_for_url("**foil=**")
     guarded.settle()
     page.get_by_role("button", name="Your photo").click()
-    page.locator("input[type=file]").first.set_input_files(photo)
+    page.locator("input[type=file]").first.set_input_files(PHOTO)
     page.wait_for_url("**photo=upload**")
     page.keyboard.press("Escape")
     guarded.settle()
@@ -115,3 +122,59 @@ def test_what_the_policy_forbids_is_refused(guarded: Visit) -> None:
     expected = ("Content Security Policy", "Failed to fetch")
     guarded.errors[:] = [error for error in guarded.errors if not any(words in error for words in expected)]
     guarded.foreign.clear()
+
+
+# --- text from people -----------------------------------------------------------------------------------------------
+
+HTML = "<img src=x onerror=globalThis.ran=1>"
+HOSTILE = f"{HTML} :red[x] **y** $z$"
+STEP = f"""---
+title: A step {HOSTILE}
+page: compare
+---
+Markdown, *in* which <u class=hostile>HTML</u> is text.
+"""
+
+
+def test_text_from_people_becomes_no_element(
+    app_server: Callable[..., str], visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    """The name of a photo, the name of somebody who looked, a lesson: without the policy, which would hide a fault."""
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    (folder / "01-step.md").write_text(STEP, encoding="utf-8")
+    seen = visit(app_server("app.py", {OWN_FOLDER: str(folder)}) + "/?panels=features")
+    page, small = seen.page, BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(small, "PNG")
+
+    def is_text(shown: str) -> None:
+        page.get_by_text(shown).first.wait_for(timeout=LIMIT)
+        seen.settle(limit=LIMIT / 1000)
+        assert page.locator("img[src=x], .hostile, .stMarkdownColoredText, strong:text-is('y')").count() == 0
+        assert page.evaluate("globalThis.ran") is None
+
+    page.get_by_role("button", name="Your photo").click()
+    photo: Any = {"name": f"{HOSTILE}.png", "mimeType": "image/png", "buffer": small.getvalue()}
+    page.locator("input[type=file]").first.set_input_files(photo)
+    page.wait_for_url("**photo=upload**", timeout=LIMIT)
+    page.keyboard.press("Escape")
+    is_text(plain_name(f"{HOSTILE}.png"))
+
+    page.get_by_role("link", name="Human saliency").first.click()
+    page.locator(".stage[data-phase]").wait_for(timeout=LIMIT)
+    seen.settle(limit=LIMIT / 1000)
+    page.get_by_role("button", name="A class").click()
+    clicks: Any = {"name": "clicks.csv", "mimeType": "text/csv", "buffer": f"subject,x,y\n{HOSTILE},9,9".encode()}
+    page.get_by_test_id("stFileUploader").filter(has_text="Add clicks").locator("input").set_input_files(clicks)
+    page.get_by_text("1 new clicks were added").wait_for(timeout=LIMIT)
+    page.get_by_role("combobox", name="Take away the clicks of").click()
+    is_text(plain_subject(HOSTILE))
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+
+    page.get_by_role("link", name="Lesson").first.click()
+    page.get_by_role("combobox", name="Lesson").click()
+    page.get_by_role("option", name="lessons").click()
+    page.locator(".st-key-text h2").filter(has_text="A step").wait_for(timeout=LIMIT)
+    is_text(f"A step {HOSTILE}")
+    is_text("which <u class=hostile>HTML</u> is text")

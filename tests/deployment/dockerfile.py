@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 import shutil
+import site
+import subprocess
+import sys
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -41,6 +46,15 @@ def steps(path: Path = ROOT / "Dockerfile") -> list[Step]:
     return found
 
 
+STEPS = steps()
+LAST = STEPS[-1].stage
+
+
+def named(name: str, stage: int | None = None) -> list[Step]:
+    """All instructions of that name, or those of one stage."""
+    return [step for step in STEPS if step.name == name and stage in (None, step.stage)]
+
+
 def ignored(path: str, rules: list[str]) -> bool:
     """Whether .dockerignore keeps a path (relative, with /) out: its last rule that fits decides."""
     out = False
@@ -73,3 +87,35 @@ def copy(step: Step, target: Path) -> None:
             if file.is_file() and not ignored(inside, rules):
                 (goal / file.relative_to(path)).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, goal / file.relative_to(path))
+
+
+def library(root: Path) -> Path:
+    """Where the packages of the image's Python lie."""
+    (found,) = (root / "venv" / "lib").glob("python*/site-packages")
+    return found
+
+
+def run(step: Step, root: Path) -> None:
+    """Do a RUN of the first stage. What is installed here stands for what is locked, which is not fetched."""
+    if "--require-hashes" in step.words:
+        (library(root) / "locked.pth").write_text(f"import sys; sys.path[:0] = {site.getsitepackages()}")
+        return
+    program, *words = re.sub(r"(?<![^ ])/(app|venv)\b", rf"{root}/\1", step.words).split()
+    program = sys.executable if program == "python" else program
+    subprocess.run([program, *words], check=True, cwd=root, env={"PATH": os.environ["PATH"], "HOME": str(root.parent)})
+
+
+def build(root: Path) -> None:
+    """Make the image's files below `root`: by all steps before the last stage, and what that copies from the project.
+
+    What it copies from the stage before is there already, and its RUNs change the system around the app, not the app.
+    """
+    for step in STEPS:
+        if step.name == "COPY" and not step.words.startswith("--from"):
+            copy(step, root)
+        elif step.name == "RUN" and step.stage < LAST:
+            run(step, root)
+    for path in (root, *root.rglob("*")):
+        if not path.is_symlink():  # the interpreter is one, to what is not ours
+            mode = path.stat().st_mode & 0o111
+            path.chmod(0o555 if path.is_dir() else 0o444 | mode)

@@ -1,47 +1,44 @@
-"""The Dockerfile's steps, done here as a script: the tree that it makes starts, answers, and writes nothing."""
+"""The Dockerfile's steps, done here as a script: what they make is complete, answers, writes nothing, asks nobody."""
 
 from __future__ import annotations
 
 import os
 import re
-import site
-import socket
+import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
-from tests.deployment.dockerfile import Step, copy, ignored, steps
-from tests.server import ROOT
+from tests.deployment import asked
+from tests.deployment.dockerfile import LAST, build, ignored, library, named
+from tests.server import ROOT, START_LIMIT, free_port
+from tests.visitor import opened, words
 
-STEPS = steps()
-LAST = STEPS[-1].stage
-NOBODY = 65534
-
-
-def named(name: str, stage: int | None = None) -> list[Step]:
-    return [step for step in STEPS if step.name == name and stage in (None, step.stage)]
+PAGES = {  # and what each of them surely says
+    "": "**Embedded recogniser** says",
+    "layers": "Each row is a layer",
+    "human_saliency": "Each person looks",
+    "image_quality": "How much of the photo speaks against each Q",
+    "benchmark": "What was published",
+    "lesson": "**A question.**",
+}
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image's /app, by its COPY steps alone; nobody may write to it."""
-    root = tmp_path_factory.mktemp("image")
-    for step in named("COPY"):
-        if not step.words.startswith("--from"):
-            copy(step, root)
-    for folder, _, files in os.walk(root, topdown=False):
-        for file in files:
-            Path(folder, file).chmod(0o444)
-        Path(folder).chmod(0o555)
-    for above in [root, *root.parents]:
-        if above.stat().st_uid == os.geteuid() and "pytest" in str(above):
-            above.chmod(above.stat().st_mode | 0o055)  # so that another user finds the way to it
-    return root
+def image() -> Iterator[Path]:
+    """The image's files. Not below pytest's own folder: whenever a pytest starts, it shuts that to other users."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        root = Path(folder, "root")
+        root.mkdir()
+        build(root)
+        yield root
 
 
 def test_what_is_installed_is_what_is_locked_and_what_the_makefile_installs() -> None:
@@ -51,6 +48,7 @@ def test_what_is_installed_is_what_is_locked_and_what_the_makefile_installs() ->
     assert line is not None
     assert locked == f"/venv/bin/python -m pip install {line[1]}".replace(" .ci/", " /app/.ci/")
     assert "--no-index" in own and "--no-deps" in own, "the second installs the project itself and nothing else"
+    assert "--check-build-dependencies" in own, "else it is built by what is there, whether that fits or not"
 
 
 def test_nothing_is_fetched_without_a_hash_or_when_it_runs() -> None:
@@ -64,42 +62,56 @@ def test_nothing_is_fetched_without_a_hash_or_when_it_runs() -> None:
 def test_it_runs_as_nobody_special_and_says_how_it_is() -> None:
     (user,) = named("USER", LAST)
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", user.words), "numbers, so that a host can check them"
-    assert any(f"--uid {user.words.split(':')[0]} " in step.words for step in named("RUN", LAST))
     (health,) = named("HEALTHCHECK", LAST)
     assert "/_stcore/health" in health.words
     (command,) = named("CMD", LAST)
     assert command.parts[:5] == ["python", "-m", "streamlit", "run", "app.py"]
 
 
-def test_the_image_has_what_the_app_needs_and_nothing_else(tree: Path) -> None:
-    inside = {path.relative_to(tree / "app").parts[0] for path in (tree / "app").rglob("*") if path.is_file()}
+def test_the_steps_of_the_last_stage_make_its_user(tmp_path: Path) -> None:
+    """Done for a system of its own below a folder, which these programs can do, but for root alone."""
+    programs = [step.parts[0] for step in named("RUN", LAST)]
+    assert programs == ["groupadd", "useradd"], "what else is run there is to be tried here, too"
+    if os.name != "posix" or os.geteuid() != 0 or not all(map(shutil.which, programs)):
+        pytest.skip("only root makes users, where there are groupadd and useradd")
+    (tmp_path / "etc").mkdir()
+    for name in ("passwd", "group"):
+        (tmp_path / "etc" / name).touch()
+    for program, *options in (step.parts for step in named("RUN", LAST)):
+        subprocess.run([program, "--prefix", tmp_path, *options], check=True)
+    (user,) = named("USER", LAST)
+    name, _, *ids, _, home, shell = (tmp_path / "etc" / "passwd").read_text().strip().split(":")
+    assert ":".join(ids) == user.words and (home, shell) == ("/tmp", "/usr/sbin/nologin")
+    assert (tmp_path / "etc" / "group").read_text().strip() == f"{name}:x:{ids[1]}:", "its group has a name"
+
+
+def test_the_last_stage_fits_the_one_before_it() -> None:
+    """An environment of Python works at the place where it was made and with the interpreter that made it."""
+    first, last = (step.words.split()[0] for step in named("FROM"))
+    assert first == last
+    taken = [step.parts[1:] for step in named("COPY", LAST) if step.parts[0] == "--from=built"]
+    assert taken == [["/venv", "/venv"], ["/app", "/app"]]
+    (path,) = (step.words for step in named("ENV", LAST) if step.words.startswith("PATH="))
+    assert path.startswith("PATH=/venv/bin:")
+
+
+def test_the_image_has_what_the_app_needs_and_nothing_else(image: Path) -> None:
+    inside = {path.relative_to(image / "app").parts[0] for path in (image / "app").rglob("*") if path.is_file()}
     assert inside == {
         ".ci", ".streamlit", "LICENSE", "README.md", "app.py", "assets", "engine", "pages", "pyproject.toml",
     }  # fmt: skip
     for name in ("recogniser.safetensors", "quality-nr.safetensors", "recogniser.json"):
-        assert (tree / "app" / "assets" / name).read_bytes() == (ROOT / "assets" / name).read_bytes()
-    assert not list(tree.rglob("__pycache__")) and not list(tree.rglob("screenshots"))
+        assert (image / "app" / "assets" / name).read_bytes() == (ROOT / "assets" / name).read_bytes()
+    assert not list(image.rglob("screenshots"))
 
 
-def test_the_build_steps_install_the_project(tmp_path: Path) -> None:
-    """Each RUN of the first stage, done here; what is installed stands for what is locked, which is not fetched."""
-    for step in named("COPY", 0):
-        copy(step, tmp_path)
-    done = []
-    for step in named("RUN", 0):
-        words = re.sub(r"(?<= )/(app|venv)\b", rf"{tmp_path}/\1", " " + step.words).replace("/venv/lib", "/app/pages")
-        if "--require-hashes" in words:
-            (library,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
-            (library / "locked.pth").write_text(f"import sys; sys.path[:0] = {site.getsitepackages()}")
-            continue
-        words = words.replace(" python ", f" {sys.executable} ", 1) if words.startswith(" python ") else words
-        subprocess.run(words.split(), check=True, cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
-        done.append(words)
-    assert len(done) == 3
-    told = [tmp_path / "venv" / "bin" / "expectancy", "models"]
-    said = subprocess.run(told, check=True, cwd=tmp_path, env={"HOME": str(tmp_path)}, capture_output=True, text=True)
+def test_the_build_steps_install_and_compile_the_project(image: Path, tmp_path: Path) -> None:
+    told = [str(image / "venv" / "bin" / "expectancy"), "models"]
+    settings = {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    said = subprocess.run(told, check=True, cwd=tmp_path, env=settings, capture_output=True, text=True)
     assert said.stdout.startswith("embedded")
-    assert list((tmp_path / "app" / "pages").rglob("*.pyc"))
+    for package in ("engine", "pages"):
+        assert list((image / "app" / package).rglob("*.pyc"))
 
 
 @pytest.mark.parametrize(
@@ -123,58 +135,119 @@ def test_the_build_sees_only_what_it_needs(path: str, out: bool) -> None:
     assert ignored(path, (ROOT / ".dockerignore").read_text(encoding="utf-8").split()) == out
 
 
-@pytest.fixture
-def started(tree: Path, tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The image's own command, on a free port, as another user where that is allowed, with a home of its own."""
-    home = tmp_path / "home"
-    home.mkdir()
-    home.chmod(0o777)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    (command,) = named("CMD", LAST)
-    words = [part.replace("8501", port).replace("0.0.0.0", "127.0.0.1") for part in command.parts]
-    settings = dict(step.words.split("=", 1) for step in named("ENV", LAST))
-    settings |= {"HOME": str(home), "TMPDIR": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(tree / "app")}
-    settings["EXPECTANCY_WEIGHTS"] = str(home / "none")
-    other = os.name == "posix" and os.geteuid() == 0 and _may_run()
-    with (tmp_path / "log.txt").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, *words[1:]], cwd=tree / "app", env=settings, stdout=log, stderr=subprocess.STDOUT,
-            user=NOBODY if other else None, group=NOBODY if other else None, extra_groups=[] if other else None,
-        )  # fmt: skip
-    yield port, tmp_path / "log.txt"
-    process.terminate()
-    process.wait(20)
+# --- the image's own command ---------------------------------------------------------------------------------------
 
 
-def _may_run() -> bool:
-    """Whether another user can read the interpreter and its packages."""
-    probe = [sys.executable, "-c", "import torch, streamlit"]
+def contents(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Everything below a folder: mode, size, and when it was changed. What came and went has changed its folder."""
+    stats = {str(path.relative_to(root)): path.lstat() for path in (root, *root.rglob("*"))}
+    return {name: (stat.st_mode, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+def environment(image: Path, home: Path) -> dict[str, str]:
+    """What the last stage sets, with the image's places where they are here; what is asked for is noted in `home`."""
+    told = dict(step.words.split("=", 1) for step in named("ENV", LAST))
+    told["PATH"] = told["PATH"].replace("/venv/", f"{image}/venv/")
+    return told | {"HOME": str(home), "TMPDIR": str(home), "EXPECTANCY_WEIGHTS": str(home / "none"),
+                   asked.WHERE: str(home / "asked.txt")}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(image: Path) -> Path:
+    """A home for whoever runs it; from now on the image's Python notes whom it asks."""
+    packages = library(image)
+    packages.chmod(0o755)
+    shutil.copy(asked.__file__, packages)
+    (packages / "asked.pth").write_text("import asked\n")
+    packages.chmod(0o555)
+    folder = image.with_name("home")
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "asked.txt").touch()
+    (folder / "asked.txt").chmod(0o666)
+    return folder
+
+
+def user(image: Path) -> dict[str, Any]:
+    """Who is to run it: whom the image names, where that is allowed and can read this machine's Python.
+
+    Else it is who runs the tests. Should that be root, no mode of a file stops it, but what it writes is seen.
+    """
+    if os.name != "posix" or os.geteuid() != 0:
+        return {}
+    (step,) = named("USER", LAST)
+    uid, gid = map(int, step.words.split(":"))
+    other: dict[str, Any] = {"user": uid, "group": gid, "extra_groups": []}
     try:
-        return subprocess.run(probe, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/").returncode == 0
-    except (OSError, PermissionError):
-        return False
+        probe = [
+            str(image / "venv" / "bin" / "python"),
+            "-c",
+            "import importlib.util as u; u.find_spec('torch').origin",
+        ]
+        return other if subprocess.run(probe, cwd="/", capture_output=True, **other).returncode == 0 else {}
+    except OSError:
+        return {}
 
 
-def test_the_tree_starts_is_healthy_and_writes_nothing(started: tuple[str, Path], tree: Path) -> None:
-    port, log = started
-    (health,) = named("HEALTHCHECK", LAST)
-    check = [sys.executable, *(part.replace("8501", port) for part in health.parts[1:])]
-    end = time.monotonic() + 120
-    while subprocess.run(check, capture_output=True).returncode and time.monotonic() < end:
-        time.sleep(0.5)
-    assert subprocess.run(check).returncode == 0, log.read_text(errors="replace")[-2000:]
-    with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/", timeout=20) as answer:
-        assert answer.status == 200 and b"<html" in answer.read()
-    said = log.read_text(errors="replace")
-    assert "Traceback" not in said and "Permission" not in said
-    assert not [path for path in tree.rglob("*") if path.suffix == ".pyc" or path.name == "__pycache__"]
+@dataclass(frozen=True)
+class Served:
+    """The app, started as the image does, and what the image was before that."""
+
+    url: str
+    pid: int
+    before: dict[str, tuple[int, int, int]]
 
 
-def test_the_trees_command_line_works(tree: Path, tmp_path: Path) -> None:
-    settings = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(tree / "app")}
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", "models"], cwd=tree / "app", env=settings, capture_output=True, text=True
-    )
-    assert done.returncode == 0 and done.stdout.startswith("embedded")
+@pytest.fixture
+def served(image: Path, home: Path) -> Iterator[Served]:
+    before, told, port = contents(image), environment(image, home), str(free_port())
+    (command,), (health,) = named("CMD", LAST), named("HEALTHCHECK", LAST)
+    start, check = ([part.replace("8501", port) for part in step.parts] for step in (command, health))
+    with (home / "log.txt").open("wb") as log:
+        # At all of this machine's addresses: at one alone Streamlit has no reason to look up which there are.
+        process = subprocess.Popen(
+            start, cwd=image / "app", env=told, stdout=log, stderr=subprocess.STDOUT, **user(image)
+        )
+    try:
+        end = time.monotonic() + START_LIMIT
+        while subprocess.run(check, env=told, capture_output=True).returncode:
+            assert time.monotonic() < end and process.poll() is None, (home / "log.txt").read_text(errors="replace")
+            time.sleep(0.5)
+        yield Served(f"http://127.0.0.1:{port}", process.pid, before)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_it_shows_every_page_writes_nothing_and_asks_nobody(served: Served, image: Path, home: Path) -> None:
+    for page, sentence in PAGES.items():
+        said = opened(served.url, page)
+        assert words(said, "exception") == []
+        assert sentence in "\n".join(words(said)), (page, words(said, "alert"))
+    log = (home / "log.txt").read_text(errors="replace")
+    assert "Traceback" not in log and "Permission" not in log
+    after = contents(image)
+    assert not {name for name in served.before.keys() | after if served.before.get(name) != after.get(name)}
+    notes = (home / "asked.txt").read_text().splitlines()
+    assert f"watched: {served.pid}" in notes
+    assert not [note for note in notes if not note.startswith("watched: ")]
+
+
+CONNECTS = """
+import socket, threading
+def ask(host):
+    with socket.socket(type=socket.SOCK_DGRAM) as out:
+        out.connect((host, 9))
+        socket.getaddrinfo(host, 9, flags=socket.AI_NUMERICHOST)
+for host in ("127.0.0.1", "192.0.2.1"):  # the second one is for documentation: nobody has it
+    thread = threading.Thread(target=ask, args=(host,))
+    thread.start()
+    thread.join()
+"""
+
+
+def test_it_would_be_seen_if_somebody_was_asked(image: Path, home: Path, tmp_path: Path) -> None:
+    told = environment(image, home) | {asked.WHERE: str(tmp_path / "asked.txt")}
+    subprocess.run(["python", "-c", CONNECTS], check=False, env=told, capture_output=True)
+    _, *notes = (tmp_path / "asked.txt").read_text().splitlines()
+    assert notes and set(notes) <= {"socket.connect 192.0.2.1", "socket.getaddrinfo 192.0.2.1"}

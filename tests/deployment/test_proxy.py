@@ -153,12 +153,13 @@ def proxy(replicas: dict[str, Replica], tmp_path: Path) -> Iterator[Caddy]:
 
 
 def ask(
-    proxy: Caddy, path: str = "/", cookie: str = "", method: str = "GET", body: bytes | None = None
+    proxy: Caddy, path: str = "/", cookie: str = "", method: str = "GET", body: bytes | None = None, origin: str = ""
 ) -> tuple[int, dict[str, str], str]:
     """Status, headers and text of an answer; 0 where the proxy hung up."""
     connection = http.client.HTTPSConnection("localhost", proxy.port, timeout=60, context=TRUSTING)
+    headers = {name: value for name, value in {"Cookie": cookie, "Origin": origin}.items() if value}
     try:
-        connection.request(method, path, body, {"Cookie": cookie} if cookie else {})
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read().decode()
     except (OSError, http.client.HTTPException):
@@ -176,6 +177,14 @@ def test_it_speaks_https_and_tells_browsers_to(proxy: Caddy) -> None:
     moved = plain.getresponse()
     assert moved.status == 308 and str(moved.headers["Location"]).startswith("https://localhost")
     plain.close()
+
+
+def test_pages_of_other_sites_do_not_reach_the_app(proxy: Caddy) -> None:
+    status, _, home = ask(proxy, origin=proxy.url)
+    assert status == 200 and home in REPLICAS
+    for foreign in ("https://other.example", "http://localhost", f"http://localhost:{proxy.port}", "null"):
+        status, headers, text = ask(proxy, origin=foreign)
+        assert (status, text) == (403, "") and "Set-Cookie" not in headers, foreign
 
 
 def test_it_bounds_what_is_sent(proxy: Caddy, replicas: dict[str, Replica]) -> None:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -131,6 +131,14 @@ def unfinished(folder: Path) -> set[str]:
     return {path.name for path in folder.with_name(folder.name + ".part").rglob("*") if path.is_file()}
 
 
+def left(folder: Path) -> set[str]:
+    """All files and folders of a data set that broke off, hidden ones too; where it is to be there is nothing."""
+    assert not folder.exists()
+    gathered = folder.with_name(folder.name + ".part")
+    assert {path.name for path in folder.parent.iterdir() if folder.name in path.name} == {gathered.name}
+    return {path.relative_to(gathered).as_posix() for path in gathered.rglob("*")}
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_every_data_set_is_fetched_and_read(
     name: str, published: Callable, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -224,16 +232,23 @@ def test_a_full_disk_is_told(published: Callable, host: Host, tmp_path: Path, mo
         assert "The disk is full, so eyetrackingdata.zip could not be unpacked" in sentence_of(
             "toronto", tmp_path / "toronto"
         )
+    assert left(tmp_path / "toronto") == {"eyetrackingdata.zip"}
     with monkeypatch.context() as patch:
         patch.setattr("engine.evaluation.unpack.shutil.copyfileobj", _disk_that_fills)
         assert "The disk is full" in sentence_of("toronto", tmp_path / "toronto")
-    assert len(host.asked) == 1, "the archive is kept"
+    assert left(tmp_path / "toronto") == {"eyetrackingdata.zip"}, "the archive is kept, and no half of what is in it"
     get("toronto", tmp_path / "toronto")
     assert len(host.asked) == 1
+    assert len(open_data(tmp_path / "toronto").names) == 2
 
 
-def _disk_that_fills(*_: object) -> None:
-    raise OSError(errno.ENOSPC, "No space left on device")
+def _disk_that_fills(member: IO[bytes], file: IO[bytes], _: int) -> None:
+    """The first file arrives whole, and of the second one half."""
+    content = member.read()
+    file.write(content if member.name.endswith("1.jpg") else content[: len(content) // 2])
+    file.flush()
+    if not member.name.endswith("1.jpg"):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -244,6 +259,9 @@ def test_a_disk_that_fills_while_fetching_is_told(published: Callable, tmp_path:
     assert "The disk is full, so eyetrackingdata.zip could not be downloaded" in sentence_of(
         "toronto", tmp_path / "toronto"
     )
+    assert left(tmp_path / "toronto") == set()
+    get("toronto", tmp_path / "toronto")
+    assert len(open_data(tmp_path / "toronto").names) == 2
 
 
 def test_a_file_without_end_is_not_fetched(

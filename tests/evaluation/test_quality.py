@@ -18,12 +18,13 @@ from scipy import stats
 from engine import quality
 from engine.cli import main
 from engine.distortions.plain import noise
-from engine.errors import DataError
+from engine.errors import DataError, ImageError
 from engine.evaluation.quality import Agreement, measure, metric_score, network_score, record, report, summary
 from engine.evaluation.quality_localisation import evidence_near, localisation
 from engine.evaluation.quality_sets import Judged, kodak, read_set
 from engine.models.quality_networks import KINDS, Kind, PatchQualityNetwork
 from engine.training.quality_export import export
+from tests.hostile.case import png, sentence_problem
 
 DATA = Path(os.environ.get("EXPECTANCY_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -100,12 +101,48 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "mos_with_names.txt").write_text("4.5 I01_08_3.bmp\n")
     with pytest.raises(DataError, match="is missing; unpack"):
         read_set(tmp_path)
+    picture(tmp_path / "reference_images" / "I01.bmp")
+    picture(tmp_path / "distorted_images" / "I01_08_3.bmp")
+    assert len(read_set(tmp_path)) == 1, "what was missing is there now"
     (tmp_path / "mos_with_names.txt").write_text("nonsense\n")
     with pytest.raises(DataError, match="not the label file"):
         read_set(tmp_path)
     (tmp_path / "mos_with_names.txt").write_text("\n")
     with pytest.raises(DataError, match="lists no pictures"):
         read_set(tmp_path)
+
+
+@pytest.mark.parametrize("named", ["../../a_1_1.png,I.png", "I_1_1.png,../../a.png"])
+def test_labels_lead_nowhere_else(named: str, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    for name in ("a_1_1.png", "a.png", "set/images/I.png", "set/images/I_1_1.png"):
+        picture(tmp_path / name)
+    (folder / "dmos.csv").write_text(f"dist_img,ref_img,dmos\n{named},2\n")
+    with pytest.raises(DataError, match="picture outside of their folder, a"):
+        read_set(folder)
+
+
+def test_judged_pictures_are_read_as_others_are(tmp_path: Path) -> None:
+    """By their content, with a look at the header first, and never reduced."""
+    (tmp_path / "images").mkdir()
+    PIL.Image.new("RGB", (2600, 16)).save(tmp_path / "images" / "I.png")
+    (tmp_path / "images" / "I_1_1.png").write_bytes(png(100_000, 100_000, b"\0" * 100))
+    (tmp_path / "dmos.csv").write_text("dist_img,ref_img,dmos\nI_1_1.png,I.png,2\n")
+    (judged,) = read_set(tmp_path)
+    with pytest.raises(ImageError, match="at most 64 megapixels can be read"):
+        judged.load()
+    (tmp_path / "images" / "I_1_1.png").write_bytes((tmp_path / "images" / "I.png").read_bytes())
+    assert [pixels.shape for pixels in judged.load()] == [(16, 2600, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    "labels", ["nan I_1_1.bmp", "4.5 I_0_1.bmp", "4.5 I_99_1.bmp", "4.5", "4.5 I_1_1.bmp more", "\0 \0"]
+)
+def test_damaged_labels_are_one_sentence(labels: str, tmp_path: Path) -> None:
+    (tmp_path / "mos_with_names.txt").write_text(labels)
+    with pytest.raises(DataError, match="not the label file") as told:
+        read_set(tmp_path)
+    assert sentence_problem(str(told.value)) is None
 
 
 def test_metrics_fall_with_damage() -> None:

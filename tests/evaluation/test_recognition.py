@@ -102,7 +102,8 @@ def test_labels_are_read_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [("photo,class_index\na,1\n", "need the columns"), ("name,label\na,1\n", "need the columns"),
-     ("", "need the columns"), ("name,class_index\na,cat\n", "not a whole number")],
+     ("", "need the columns"), ("name,class_index\na,cat\n", "not a whole number"),
+     ("name,class_index\na\n", "not a whole number"), ("name,class_index\n" + "a" * 200_000, "not a table")],
 )  # fmt: skip
 def test_unusable_labels_are_errors(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "labels.csv"

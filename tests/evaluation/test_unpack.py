@@ -93,6 +93,12 @@ def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
     assert "encrypted" in tried(archive)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_unpacks_in_one_go_is_refused(method: int, tmp_path: Path) -> None:
+    """Whatever size the table of contents tells: a kilobyte of bzip2 can be a gigabyte, and is unpacked as a whole."""
+    assert "packed in a way that is not read" in tried(packed(tmp_path / "all.zip", "a.jpg", method=method))
+
+
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
     archive = packed(tmp_path / "all.zip", "a.jpg", "b/c.mat")
     whole = archive.read_bytes()

@@ -26,7 +26,6 @@ from engine.archive import pack, unpack
 from engine.bundle import IMAGE, Bundle, Place, RawMap
 from engine.errors import ExplorerError
 from engine.evaluation import results
-from engine.evaluation.datasets import open_data
 from engine.evaluation.unpack import unpack as unpack_data
 from engine.fixation_files import read_csv, read_fixations
 from engine.images import decode, measure
@@ -35,6 +34,7 @@ from engine.map_files import read_map
 from engine.matfile import read_mat
 from engine.models import weights
 from pages.widgets import session
+from tests.fuzz import folders
 from tests.hostile.corpus import cases, sentence_problem
 
 CASES = Path(__file__).parent / "cases"
@@ -126,14 +126,6 @@ def weights_file(content: bytes) -> object:
         return weights.read(path)
 
 
-def data_set(table: bytes) -> object:
-    """A folder in the plain layout whose table is somebody's."""
-    with tempfile.TemporaryDirectory() as folder:
-        Image.new("RGB", SIZE).save(Path(folder) / "a.png")
-        (Path(folder) / "fixations.csv").write_bytes(table)
-        return open_data(Path(folder))
-
-
 def published_zip(content: bytes) -> object:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "data.zip"
@@ -176,8 +168,16 @@ READERS = {
     ),
     "matlab": Reader(read_mat, matlab),
     "map": Reader(lambda content: read_map(content, SIZE, "a.npy"), maps),
-    "data set": Reader(data_set, lambda: [TABLE]),
+    **{f"data set {name}": Reader(folders.data_set(name), folders.data_set_seeds(name)) for name in folders.DATA_SETS},
     "data zip": Reader(published_zip, lambda: [pack({"a/b.png": b"picture", "c.csv": TABLE})]),
+    "quality tid": Reader(folders.quality_set("mos_with_names.txt"), lambda: [folders.TID]),
+    "quality kadid": Reader(folders.quality_set("dmos.csv"), lambda: [folders.KADID]),
+    "quality csiq": Reader(folders.quality_set("csiq.csv"), lambda: [folders.CSIQ]),
+    "quality live": Reader(folders.quality_set("dmos.mat"), lambda: [folders.live()[0]]),
+    "quality names": Reader(folders.quality_set("refnames_all.mat"), lambda: [folders.live()[1]]),
+    "quality picture": Reader(folders.judged_picture, pictures),
+    "labels": Reader(folders.labels, lambda: [folders.LABELS]),
+    "photo zip": Reader(folders.photo_zip, folders.photo_zips),
     "results": Reader(lambda content: results.read(content, "results.json"), _results),
     "bundle": Reader(lambda content: bundle.read(content, "a.zip"), lambda: [pack(parts())]),
     "manifest": Reader(with_manifest, lambda: [parts()["manifest.json"]]),

@@ -121,7 +121,7 @@ def names() -> Iterator[Case]:
         yield Case(f"name {name[:30]!r}, text", name, b"text")
 
 
-def _sound_files() -> dict[str, tuple[str, bytes]]:
+def sound_files() -> dict[str, tuple[str, bytes]]:
     """One sound file of each format and coding."""
     image = Image.fromarray(scene())
     noisy = np.random.default_rng(2).integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -143,7 +143,7 @@ def _sound_files() -> dict[str, tuple[str, bytes]]:
 
 def truncations(points: int = 24) -> Iterator[Case]:
     """Each file cut at many points: refused, or, where only its end mark is missing, the whole picture."""
-    for kind, (codec, content) in _sound_files().items():
+    for kind, (codec, content) in sound_files().items():
         whole = rgb(Image.open(io.BytesIO(content)))
         cuts = {round(i * len(content) / points) for i in range(1, points)}
         cuts |= {2, 3, 4, 8, 12, 16, 26, len(content) - 1, len(content) - 2, len(content) - 12}
@@ -156,7 +156,7 @@ def truncations(points: int = 24) -> Iterator[Case]:
 def bit_flips(flips: int = 16) -> Iterator[Case]:
     """Each file with a few bytes overwritten: some picture or a refusal."""
     generator = np.random.default_rng(3)
-    for kind, (codec, content) in _sound_files().items():
+    for kind, (codec, content) in sound_files().items():
         for number in range(flips):
             damaged = np.frombuffer(content, np.uint8).copy()
             # Half of them in the headers, where sizes and offsets are.

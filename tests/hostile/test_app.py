@@ -1,17 +1,15 @@
 """The corpus through the app's own upload: the right picture or one sentence, and the session goes on.
 
-One session takes one file after the other, as a person would. `make test` feeds every fourth case (more than 300);
-with EXPECTANCY_HOSTILE=all, as in `make soak`, all of them.
+One session takes one file after the other, as a person would. `make test` feeds the chosen cases (more than 300); with
+EXPECTANCY_HOSTILE=all, as in `make soak`, all of them. `pytest -rA` tells how many.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,8 +19,9 @@ from engine import Engine
 from engine.errors import ImageError
 from engine.images import Photo, plain_name
 from pages.widgets import session
-from tests.hostile.corpus import Case, cases
-from tests.hostile.watch import reads_memory, resident, watched_writes
+from pages.widgets.words import plain
+from tests.hostile.corpus import Case, chosen
+from tests.hostile.watch import grown, reads_memory, watched_writes
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning"),
@@ -30,15 +29,13 @@ pytestmark = [
 ]
 
 APP = str(Path(__file__).parents[2] / "app.py")
-EVERY = 1 if os.environ.get("EXPECTANCY_HOSTILE") == "all" else 4
 GROUPS = 8
 
 
 @cache
-def chosen() -> tuple[Case, ...]:
+def uploads() -> tuple[Case, ...]:
     """The cases that are uploaded. A lone surrogate cannot be sent: browsers put U+FFFD in its place."""
-    sent = (replace(case, name=case.name.encode("utf-8", "replace").decode()) for case in cases())
-    return tuple(sent)[::EVERY]
+    return tuple(replace(case, name=case.name.encode("utf-8", "replace").decode()) for case in chosen())
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +58,9 @@ def upload(app: AppTest, case: Case) -> Photo | ImageError:
     app.file_uploader(key="upload_file").set_value((case.name, case.content, "image/png")).run()
     assert not app.exception, (case.kind, app.exception)
     if app.error:
-        assert [told.value for told in app.error] == [app.session_state["upload_error"]], case.kind
+        assert [told.value for told in app.error] == [plain(app.session_state["upload_error"])], case.kind
         assert before is None or app.session_state["upload"] is before, "the photo that was there stays"
-        return ImageError(app.error[0].value)
+        return ImageError(app.session_state["upload_error"])
     photo: Photo = app.session_state["upload"]
     assert photo is not before
     assert photo.name == plain_name(case.name)
@@ -72,8 +69,8 @@ def upload(app: AppTest, case: Case) -> Photo | ImageError:
 
 
 def test_more_than_300_files_are_uploaded() -> None:
-    assert len(chosen()) >= 300
-    assert {case.outcome for case in chosen()} == {"picture", "error", "either"}
+    print(f"{len(uploads())} files through the upload")
+    assert len(uploads()) >= 300
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -82,24 +79,18 @@ def test_an_upload_is_the_right_picture_or_one_sentence(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     wrong: dict[str, str] = {}
-    with watched_writes() as opened:
-        for case in chosen()[group::GROUPS]:
+    with watched_writes() as touched:
+        for case in uploads()[group::GROUPS]:
             problem = case.problem(upload(app, case))
             if problem is not None:
                 wrong[case.kind] = problem
     assert wrong == {}
-    assert [path for path in opened if path != os.devnull and not path.startswith(str(tmp_path))] == []
+    assert [path for _, path in touched if path != os.devnull and not path.startswith(str(tmp_path))] == []
 
 
 @reads_memory
 def test_memory_does_not_grow(app: AppTest) -> None:
-    def uploads() -> int:
-        for case in chosen()[::12]:
-            upload(app, case)
-        gc.collect()
-        return resident()
-
-    uploads()  # buffers and caches settle
-    rounds = (uploads() for _ in range(4))
-    # What leaks grows in every round; the allocator of a process that has done much else, now and then.
-    assert any(after - before < 12 * 2**20 for before, after in pairwise(rounds))
+    some = uploads()[::12]
+    size, objects = grown(lambda: [upload(app, case) for case in some], rounds=4)
+    assert objects <= 0
+    assert size < 4 * 2**20

@@ -1,12 +1,11 @@
 """The corpus through the command line: files of the right picture, or one sentence on stderr and exit code 2.
 
-`make test` feeds every fourth case (more than 300) and all hostile names; with EXPECTANCY_HOSTILE=all, as in `make
-soak`, all of them.
+`make test` feeds the chosen cases (more than 300); with EXPECTANCY_HOSTILE=all, as in `make soak`, all of them.
+`pytest -rA` tells how many.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -20,21 +19,18 @@ from engine import Engine
 from engine.cli import main
 from engine.errors import ImageError
 from engine.images import Photo, content_digest, plain_name
-from tests.hostile.corpus import Case, cases
-from tests.hostile.watch import reads_memory, resident, watched_writes
+from tests.hostile import corpus
+from tests.hostile.corpus import Case
+from tests.hostile.watch import grown, reads_memory, watched_writes
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 
 GROUPS = 4
-EVERY = 1 if os.environ.get("EXPECTANCY_HOSTILE") == "all" else 4
 
 
 @cache
 def chosen() -> tuple[Case, ...]:
-    """The cases that are fed. Those left out differ from others by where they are cut or damaged."""
-    named = [case for case in cases() if case.kind.startswith("name ")]
-    others = [case for case in cases() if not case.kind.startswith("name ")]
-    return (*others[2 % EVERY :: EVERY], *named)
+    return tuple(corpus.chosen())
 
 
 def a_name(case: Case) -> str:
@@ -48,6 +44,7 @@ def a_name(case: Case) -> str:
 
 
 def test_more_than_300_files_and_their_own_names_are_fed() -> None:
+    print(f"{len(chosen())} files through the command line")
     assert len(chosen()) >= 300
     if os.name == "posix":
         assert sum(a_name(case) == case.name != plain_name(case.name) for case in chosen()) >= 12
@@ -95,24 +92,22 @@ def test_a_file_is_the_right_picture_or_one_sentence(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     wrong: dict[str, str] = {}
-    with watched_writes() as opened:
+    with watched_writes() as touched:
         for case in chosen()[group::GROUPS]:
             problem = case.problem(explained(case, tmp_path, capfd))
             if problem is not None:
                 wrong[case.kind] = problem
     assert wrong == {}
-    assert [path for path in opened if not path.startswith(str(tmp_path))] == []
+    assert [path for _, path in touched if not path.startswith(str(tmp_path))] == []
     assert list(tmp_path.iterdir()) == []
+    out = tmp_path / "out"
+    assert {("os.mkdir", str(out)), ("os.rename", str(out / "photo.png"))} <= set(touched), "what it writes is seen"
+    assert any(event == "open" and Path(path).parent == out for event, path in touched)
 
 
 @reads_memory
 def test_memory_does_not_grow(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    def commands() -> int:
-        for case in chosen()[::5]:
-            explained(case, tmp_path, capfd)
-        gc.collect()
-        return resident()
-
-    commands()  # buffers and caches settle
-    before = commands()
-    assert commands() - before < 12 * 2**20
+    some = chosen()[::5]
+    size, objects = grown(lambda: [explained(case, tmp_path, capfd) for case in some], rounds=2)
+    assert objects <= 0
+    assert size < 4 * 2**20

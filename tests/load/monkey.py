@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -71,7 +72,8 @@ class Monkey:
     def _check(self) -> None:
         where = f"{self.page}, seed {self.seed}, after: " + "; ".join(self.did[-8:])
         assert not self.app.exception, f"{self.app.exception[0].message}\n{where}"
-        told = [error.value.replace(str(folder()), "FOLDER") for error in self.app.error]  # where weights may be put
+        read = [re.sub(r"\\(?=[\W_])", "", error.value) for error in self.app.error]  # as Markdown shows it
+        told = [sentence.replace(str(folder()), "FOLDER") for sentence in read]  # where weights may be put
         wrong = [sentence for sentence in told if sentence_problem(sentence) is not None]
         assert wrong == [], f"{wrong}\n{where}"
 

@@ -16,7 +16,6 @@ from random import Random
 from typing import Any
 
 import pytest
-import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -24,6 +23,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from tests.load.crowd import troubles
 from tests.load.monkey import PAGES
 from tests.server import Server
+from tests.visitor import connected
 
 CHANGES = int(os.environ.get("EXPECTANCY_ACTIONS", "60"))
 SEED = int(os.environ.get("EXPECTANCY_SEED", "8"))
@@ -51,9 +51,7 @@ class Hasty:
     broken: list[str] = field(default_factory=list)
 
     async def visit(self, url: str, changes: int) -> None:
-        address = url.replace("http", "ws") + "/_stcore/stream"
-        names: Any = ["streamlit"]
-        async with websockets.connect(address, subprotocols=names, max_size=None, proxy=None) as socket:
+        async with connected(url) as socket:
             listening = asyncio.create_task(self._listen(socket))
             await self._ask(socket, "")
             await self._until_runs(1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.server import Server
+from tests.visitor import connected
 
 RUNS = 5
 PAGE = """
@@ -29,8 +29,7 @@ st.text("done")
 
 async def ask(url: str) -> str:
     """Ask for one run after the other, without waiting for their ends; the kind of the element that comes of it."""
-    address = url.replace("http", "ws") + "/_stcore/stream"
-    async with websockets.connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+    async with connected(url) as socket:
         for _ in range(RUNS):
             message = BackMsg()
             message.rerun_script.query_string = ""

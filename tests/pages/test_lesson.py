@@ -11,7 +11,8 @@ from engine.study import ROUNDS
 from pages.widgets import fixation_state, quality_state, session
 from pages.widgets.lesson_live import PIECES
 from pages.widgets.lesson_presets import DESTINATIONS, address, check, class_of, resolved
-from pages.widgets.lesson_state import FOLDER, OWN_FOLDER, LessonChoice, from_address, plain, state
+from pages.widgets.lesson_state import FOLDER, OWN_FOLDER, LessonChoice, from_address, state
+from pages.widgets.words import plain
 from tests.test_lessons import GOOD, KNOWN
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "lesson.py")
@@ -197,9 +198,25 @@ def test_a_broken_step_is_told_and_the_others_are_shown(tmp_path: Path, monkeypa
     })  # fmt: skip
     app = start(lesson="mine")
     (error,) = app.error
-    assert error.value.startswith(plain("02.md, line 4: there is no panel “gradcm”; choose from quality, "))
+    assert error.value.startswith("02.md, line 4: there is no panel “gradcm”; choose from quality, ")
     assert len(app.radio(key="lesson_step").options) == 2 and not app.warning
     assert plain("*A* [x](y)") in app.radio(key="lesson_step").options[1]
+
+
+def test_html_in_a_lesson_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lesson is Markdown, wherever it may stand; what is HTML in it is shown as it was written, and never drawn."""
+    html = "<script>alert(1)</script> <u onclick=alert(1)>x</u>"
+    text = GOOD.replace("live: panels, travel\n", "")
+    for part in ("A walk", "First", "Which one", "The second", "Because", "Well seen"):
+        text = text.replace(part, f"{part} {html}")
+    own(tmp_path / "mine", monkeypatch, one=text, two="<u onclick=alert(1)>")
+    (tmp_path / "mine" / "title.txt").write_text(html)
+    app = start(lesson="mine")
+    app.radio(key="answer-mine-one").set_value(1)
+    run(app)
+    with_it = [block.proto for block in (*app.markdown, *app.success) if "onclick" in block.value]
+    assert len(with_it) >= 5 and not any(getattr(proto, "allow_html", False) for proto in with_it)
+    assert not any("onclick" in block.proto.body for block in app.get("html"))
 
 
 def test_a_folder_that_is_not_there_is_told_and_the_lesson_goes_on(

@@ -17,12 +17,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from engine.errors import DataError, WeightsError
-from engine.training import recogniser
+from engine.training import checkpoint, recogniser
 from engine.training.distil import Distillation, Recipe
 from engine.training.export import cross_entropy, fit_temperature
-from engine.training.pool import Pool, build_pool
+from engine.training.pool import Pool, build_pool, square
+from engine.training.pool import photos as listed
 from engine.training.teacher import Teacher, load_teacher
 from engine.training.vocabulary import Vocabulary, load_vocabulary
+from tests.hostile.case import png
 
 RECIPE = Recipe(samples=24, batch=4, phases=((0.0, 32), (0.5, 64)), held_out=3)
 
@@ -126,13 +128,31 @@ def test_unusable_photos_and_teachers_are_errors(photos: Path, teacher_path: Pat
     with pytest.raises(DataError, match="holds no photo"):
         build_pool([empty], teacher_path, tmp_path / "pool")
     (empty / "broken.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"broken\.jpg is not a readable photo"):
+    with pytest.raises(DataError, match=r"broken\.jpg is not a picture that can be read"):
         build_pool([empty], teacher_path, tmp_path / "pool")
     with pytest.raises(WeightsError, match="cannot be read"):
         build_pool([photos], tmp_path / "absent.safetensors", tmp_path / "pool")
     save_file({"classifier.weight": torch.zeros(10, 3)}, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="does not hold the weights"):
         load_teacher(tmp_path / "other.safetensors")
+
+
+def test_photos_of_strangers_are_bounded(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header of too many pixels, files that are too large, and one that unpacks in one go."""
+    with pytest.raises(DataError, match="at most 64 megapixels can be read"):
+        square(png(100_000, 100_000, b"\0" * 100), "bomb.png", 32)
+    monkeypatch.setattr("engine.training.pool.MAX_BYTES", 10_000)
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "a.png").write_bytes(bytes(10_001))
+    for way in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
+        with zipfile.ZipFile(tmp_path / f"{way}.zip", "w", way) as file:
+            file.writestr("a.png", bytes(20_000_000))
+    sources = (tmp_path / "large", tmp_path / f"{zipfile.ZIP_DEFLATED}.zip", tmp_path / f"{zipfile.ZIP_BZIP2}.zip")
+    for source, words in zip(sources, ("is larger than", "is larger than", "packed in a way"), strict=True):
+        ((_, read),) = listed([source])
+        with pytest.raises(DataError, match=words):
+            read()
+    assert len([read() for _, read in listed([photos])]) == 12
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(
@@ -144,9 +164,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     for step in first.steps():
         if step.seen == 12:
             break
-    first.save(tmp_path / "checkpoint.pt")
+    first.save(tmp_path / "checkpoint.safetensors")
     second = distillation(pool, vocabulary, teacher_path)
-    second.restore(torch.load(tmp_path / "checkpoint.pt", weights_only=True))
+    second.restore(checkpoint.load(tmp_path / "checkpoint.safetensors"))
     assert second.progress == 0.5
     assert [step.losses for step in second.steps()] == losses[3:]
     for name, tensor in whole.average.state_dict().items():
@@ -232,12 +252,15 @@ def test_the_command_goes_on_from_its_checkpoint(
     recogniser.run(arguments(tmp_path, photos, teacher_path, vocabulary, "--samples", "4"))
     recogniser.run(arguments(tmp_path, photos, teacher_path, vocabulary, "--samples", "12"))
     assert "going on after 4 samples" in capsys.readouterr().err
-    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert state["seen"] == 12
+    saved = tmp_path / "checkpoint.safetensors"
+    assert checkpoint.load(saved)["seen"] == 12
     few = tmp_path / "two.csv"
     few.write_text("group,imagenet\nfirst,0-299\nsomething else,*\n", encoding="utf-8")
     with pytest.raises(DataError, match="belongs to another recipe"):
         recogniser.run(arguments(tmp_path, photos, teacher_path, few, "--samples", "16"))
+    saved.write_bytes(saved.read_bytes()[:1000])
+    with pytest.raises(DataError, match="cannot be read: delete it"):
+        recogniser.run(arguments(tmp_path, photos, teacher_path, vocabulary, "--samples", "16"))
 
 
 def test_favoured_photos_are_drawn_more_often(photos: Path, pool: Pool, vocabulary: Path, teacher_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""A visitor without a browser: it opens a page over the app's websocket, as the page's own script would."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+
+def connected(url: str) -> Any:
+    """The app's websocket, as a context in an event loop."""
+    names: Any = ["streamlit"]
+    origin: Any = url
+    return websockets.connect(
+        url.replace("http", "ws") + "/_stcore/stream", subprotocols=names, origin=origin, max_size=None, proxy=None
+    )
+
+
+async def _open(url: str, page: str) -> list[ForwardMsg]:
+    said: list[ForwardMsg] = []
+    async with connected(url) as socket:
+        message = BackMsg()
+        message.rerun_script.page_name = page
+        await socket.send(message.SerializeToString())
+        async for received in socket:
+            said.append(ForwardMsg())
+            said[-1].ParseFromString(received)
+            if said[-1].WhichOneof("type") == "script_finished" and said[-1].script_finished == (
+                ForwardMsg.FINISHED_SUCCESSFULLY  # a run that asks for another one ends otherwise
+            ):
+                return said
+    raise AssertionError("the server went away")
+
+
+def opened(url: str, page: str = "", limit: float = 240) -> list[ForwardMsg]:
+    """Open a page of the app (the first one is ""), and wait until its script has ended: all that the server sent."""
+    return asyncio.run(asyncio.wait_for(_open(url, page), limit))
+
+
+def words(said: list[ForwardMsg], kind: str = "markdown") -> list[str]:
+    """The texts of all elements of one kind ("markdown", "alert"; of an "exception" its message) among messages."""
+    elements = (message.delta.new_element for message in said if message.WhichOneof("type") == "delta")
+    found = (getattr(element, kind) for element in elements if element.WhichOneof("type") == kind)
+    return [each.message if kind == "exception" else each.body for each in found]
