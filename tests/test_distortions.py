@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from engine.distortions import KINDS, LEVEL_PSNR, LEVELS, Step, combine, distort, find, psnr
+from engine.distortions import KINDS, LEVEL_PSNR, LEVELS, Step, combine, distort, find, interruptible, psnr
 from engine.distortions.plain import PLAIN, blur, contrast, jpeg, noise
 from engine.distortions.transforms import block_dct, block_idct, to_rgb, to_ycbcr
 from engine.errors import ImageError, QuestionError
@@ -70,6 +70,18 @@ def test_empty_region_changes_nothing() -> None:
 def test_combination_is_one_after_the_other() -> None:
     both = combine(PHOTO, [Step("gaussian-blur", 3), Step("gaussian-noise", 2)], seed=4)
     assert np.array_equal(both, distort(distort(PHOTO, "gaussian-blur", 3, 4), "gaussian-noise", 2, 5))
+
+
+@pytest.mark.parametrize("kind", ["gaussian-blur", "sparse-sampling", "colour-quantisation", "jpeg2000"])
+def test_a_search_can_be_left(kind: str) -> None:
+    """What takes long is a search, and it is left before the next strength that it would try."""
+
+    def leave() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError), interruptible(leave):
+        distort(PHOTO, kind, 5)
+    assert distort(PHOTO, kind, 5).shape == PHOTO.shape, "outside nobody is asked"
 
 
 def test_names_and_numbers_are_the_same_kinds() -> None:

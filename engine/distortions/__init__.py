@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from engine.distortions import appearance, coding, noise, placed
 from engine.distortions.plain import PLAIN
-from engine.distortions.solve import LEVEL_PSNR, LEVELS, Image, Pixels, psnr
+from engine.distortions.solve import LEVEL_PSNR, LEVELS, Image, Pixels, interruptible, psnr
 from engine.errors import ImageError, QuestionError
 
-__all__ = ["KINDS", "LEVELS", "LEVEL_PSNR", "PLAIN", "Kind", "Step", "combine", "distort", "find", "psnr"]
+__all__ = [
+    "KINDS", "LEVELS", "LEVEL_PSNR", "PLAIN", "Kind", "Step", "combine", "distort", "find", "interruptible", "psnr",
+]  # fmt: skip
 
 _SEED = 20130
 _MARGIN = 16  # pixels around a region that filters and coders may look at

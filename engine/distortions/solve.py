@@ -5,7 +5,9 @@ Peculiarities, results and perspectives", Signal Processing: Image Communication
 24 and 21 dB. A distortion is therefore a curve from one strength to an image, and a level is a point on it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,20 @@ LEVEL_PSNR = (33.0, 30.0, 27.0, 24.0, 21.0)
 
 _STRENGTH_PER_DB = np.log(2) / 6.02  # additive noise: 6 dB for every doubling
 _NO_ERROR_DB = 99.0
+_still: ContextVar[Callable[[], None]] = ContextVar("still", default=lambda: None)
+
+
+@contextmanager
+def interruptible(still: Callable[[], None]) -> Iterator[None]:
+    """Inside, every search calls `still` before each strength that it tries; it may raise to end the search.
+
+    A search lies deep below whoever waits for it, and takes up to ten seconds for a large picture.
+    """
+    token = _still.set(still)
+    try:
+        yield
+    finally:
+        _still.reset(token)
 
 
 def to_pixels(image: NDArray) -> Pixels:
@@ -60,6 +76,7 @@ def reach(
     gap_low: float | None = None
     gap_high: float | None = None
     for step in range(steps):
+        _still.get()()
         candidate = to_pixels(curve(float(np.exp(place))))
         gap = psnr(image, candidate) - target  # above zero: too little damage
         if best is None or abs(gap) < best_gap:

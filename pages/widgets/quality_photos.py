@@ -17,6 +17,7 @@ from pages.widgets.image_picker import PRIVACY, SAMPLES, sample
 from pages.widgets.map_panel import PanelPhoto
 from pages.widgets.quality_state import ALIGN, CROP, UPLOAD, WHOLE, Box, LabStep, QualityChoice, state
 from pages.widgets.words import refused
+from pages.widgets.work import wanted
 
 MAX_SIDE = 6000
 """Pixels of the longer side up to which a photo is judged at its own size: 24 megapixels at 3 to 2."""
@@ -164,7 +165,8 @@ def _small(photo: Photo) -> Photo:
 @st.cache_resource(show_spinner="Distorting the photo …", max_entries=8, scope="session", hash_funcs=_BY_CONTENT)
 def _distorted(photo: Photo, steps: tuple[LabStep, ...]) -> Photo:
     done = [distortions.Step(step.kind, step.level, _mask(step.box, photo.size)) for step in steps]
-    return decode(Image.fromarray(distortions.combine(photo.pixels, done)), photo.name)
+    with distortions.interruptible(wanted):
+        return decode(Image.fromarray(distortions.combine(photo.pixels, done)), photo.name)
 
 
 @st.cache_resource(show_spinner="Fitting the pair …", max_entries=2, scope="session", hash_funcs=_BY_CONTENT)
