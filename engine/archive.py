@@ -82,12 +82,12 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         raise DataError(f"The file {plain_name(path.name)} is damaged or no zip; fetch it again.") from error
 
 
-def read_member(archive: zipfile.ZipFile, name: str, most: int, title: str) -> bytes:
+def read_member(archive: zipfile.ZipFile, member: str | zipfile.ZipInfo, most: int, title: str) -> bytes:
     """One file of a zip of photos.
 
     Args:
         archive: the zip, open.
-        name: the file's path in it.
+        member: the file's path in it, or its entry: several may have one path.
         most: how many bytes it may have.
         title: how to speak of it in messages.
 
@@ -95,7 +95,7 @@ def read_member(archive: zipfile.ZipFile, name: str, most: int, title: str) -> b
         DataError: one sentence on why it cannot be read: damaged, encrypted, packed in another way, too large.
     """
     try:
-        entry = archive.getinfo(name)
+        entry = member if isinstance(member, zipfile.ZipInfo) else archive.getinfo(member)
         if entry.compress_type not in WAYS:
             raise DataError(f"{title} is packed in a way that is not read here; pack its zip anew.")
         with archive.open(entry) as file:

@@ -226,7 +226,9 @@ class Engine:
                 progress(done)
 
         def make() -> "QualityResult":
+            nonlocal done
             judgement = self._cache.get(("begun", *key), begin, lambda begun: begun.nbytes)
+            done = judgement.share
 
             def tell(share: float) -> None:
                 nonlocal done
@@ -247,7 +249,7 @@ class Engine:
             return quality.Judgement(network, photo.pixels, other.pixels if other else None, stride)
 
         key = _quality_key(photo, other, stride)
-        return self._cache.get(key, make, _result_bytes, still)
+        return self._cache.get(key, make, lambda result: result.nbytes, still)
 
     def has_quality(self, photo: Photo, reference: Photo | None = None, stride: int = 8) -> bool:
         """Whether :meth:`quality` has its result already."""
@@ -306,10 +308,6 @@ def _notes(trace: Trace, asked: Method, ask: Ask, values: NDArray[np.float32]) -
 
 def _quality_key(photo: Photo, reference: Photo | None, stride: int) -> tuple[str, str, str | None, int]:
     return ("quality", photo.digest, reference.digest if reference else None, stride)
-
-
-def _result_bytes(result: "QualityResult") -> int:
-    return 4 * (3 * result.evidence.size + 4 * result.patches.scores.size)
 
 
 def _best_device() -> torch.device:

@@ -153,7 +153,7 @@ def _only(content: bytes, title: str) -> np.ndarray:
                 raise DataError(f"{title} is larger than {MAX_BYTES // 2**20} MB when unpacked; give one map.")
             arrays = {}
             for entry in members:
-                found = np.squeeze(read_array(read_member(archive, entry.filename, MAX_BYTES, title), title))
+                found = np.squeeze(read_array(read_member(archive, entry, MAX_BYTES, title), title))
                 if found.ndim == 2:
                     arrays[entry.filename.removesuffix(".npy")] = found
     except DataError:

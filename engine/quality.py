@@ -231,9 +231,15 @@ class Judgement:
         return sum((place[0].stop - place[0].start) * (place[1].stop - place[1].start) for place in self._left)
 
     @property
+    def share(self) -> float:
+        """How much of the picture is judged, 0 to 1."""
+        return 1 - self.patches_left / self._scores.size
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of the answers so far, and of those to come; the pictures are their owners'."""
-        return self._scores.nbytes + self._weights.nbytes + self._maps.nbytes
+        """Bytes of the answers so far, of those to come, and of the pictures: their owner may have let go of them."""
+        kept: list[NDArray[Any]] = [self._scores, self._weights, self._maps, *self._pictures]
+        return sum(values.nbytes for values in kept)
 
     def finish(self, progress: Callable[[float], None] | None = None) -> QualityResult:
         """Judge what is left of the picture; `progress` as for :func:`assess`."""
@@ -246,7 +252,7 @@ class Judgement:
             self._names += likely
             del self._left[0]
             if progress:
-                progress(1 - self.patches_left / self._scores.size)
+                progress(self.share)
         return self._result(self._module.bias)
 
     def _result(self, bias: float) -> QualityResult:

@@ -98,7 +98,7 @@ def measure() -> None:
 def asked() -> tuple[Path, list[str]]:
     """Draw what can be chosen of a run; gives the data set's folder and the command's options, [] without a map."""
     for sentence in fixation_data.unusable():
-        st.warning(sentence, icon=":material/folder_off:")
+        st.warning(plain(sentence), icon=":material/folder_off:")
     if fixation_data.may_type():
         wrong = fixation_data.typed(st.text_input("Folder of a data set", key="typed_folder", width=500))
         if wrong:

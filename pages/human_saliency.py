@@ -28,7 +28,7 @@ from pages.widgets.question_bar import known_layer, network
 from pages.widgets.session import UPLOAD, Choice
 from pages.widgets.share import Shown
 from pages.widgets.style import style
-from pages.widgets.words import refused
+from pages.widgets.words import plain, refused
 
 SALIENCY = method("contrastive-saliency")
 FEW = 30
@@ -279,7 +279,7 @@ def scores(shown: Scene, truth: Truth, table: dict[str, Scores], asked: Score, l
         numbers, bars = st.container(width=770), st.container(width=500)
     with numbers:
         score_table(table)
-        st.caption(" ".join(remarks(shown, truth, looking)))
+        st.caption(plain(" ".join(remarks(shown, truth, looking))))
     with bars:
         score_bars(table, asked)
 

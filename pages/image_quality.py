@@ -138,7 +138,7 @@ def question(choice: QualityChoice, given: Judged, result: QualityResult) -> Non
         "Judged", [WITH, WITHOUT] if given.reference else [WITHOUT], label_visibility="collapsed", width=250,
         format_func=lambda way: f"{way} the {'undistorted photo' if given.original else 'reference'}"
         if given.reference else "without a reference",
-        **state.bound("quality_judge", choice.judge if given.reference else WITHOUT, "judge"),
+        **state.bound("quality_judge", choice.judge if given.reference else WITHOUT, "judge", among=(WITH, WITHOUT)),
     )  # fmt: skip
     st.html("<h2>in patches every</h2>", width="content")
     st.selectbox(

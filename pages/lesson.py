@@ -46,7 +46,7 @@ def chosen(found: dict[str, Lesson]) -> Lesson | None:
     if len(found) > 1:
         st.selectbox(
             "Lesson", list(found), format_func=lambda name: found[name].title, width=420,
-            **state.bound("lesson_name", now, "lesson"),
+            **state.bound("lesson_name", now, "lesson", among=found),
         )  # fmt: skip
     return found[now]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from engine import METHODS, Engine, Map, Model, Trace
-from engine.engine import ENTRY_BYTES, _result_bytes
+from engine.engine import ENTRY_BYTES
 from engine.errors import ExplorerError, LayerError, ModelError, QuestionError
 from engine.images import decode
 from tests.networks import seeded, small
@@ -227,12 +227,13 @@ def test_a_judgement_that_was_left_goes_on_and_goes_with_the_photo() -> None:
     first, second = left(), left()
     assert 0 < first < second, "it went on where it was left"
     held = engine.cache_bytes
+    assert held > photo.pixels.nbytes, "what is held counts"
     engine.forget(photo.digest)
     assert engine.cache_bytes < held, "nothing of it stays"
     assert left() == first
     result = engine.quality(photo, stride=4)
     assert result.score == Engine(device="cpu").quality(photo, stride=4).score
-    begun = engine.cache_bytes - ENTRY_BYTES - _result_bytes(result)
+    begun = engine.cache_bytes - ENTRY_BYTES - result.nbytes
     assert begun == 0, "of what is finished only the result is kept"
 
 

@@ -104,6 +104,16 @@ def test_what_is_no_map_gets_one_sentence(content: bytes, sentence: str) -> None
     assert str(told.value).startswith("The map salgan.npy") and str(told.value).endswith(".")
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_of_two_entries_of_one_name_each_is_read_once() -> None:
+    """By name a zip gives the last one, again and again: a small file could ask for hours of reading."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("map.npy", npy(RAMP))
+        archive.writestr("map.npy", npy(np.ones(3)))
+    assert read_map(buffer.getvalue(), SIZE, "twice.npz").shape == RAMP.shape
+
+
 # --- a folder of maps ---------------------------------------------------------------------------------------
 
 

@@ -14,9 +14,9 @@ def connected(url: str) -> Any:
     """The app's websocket, as a context in an event loop."""
     names: Any = ["streamlit"]
     origin: Any = url
-    return websockets.connect(
-        url.replace("http", "ws") + "/_stcore/stream", subprotocols=names, origin=origin, max_size=None, proxy=None
-    )
+    busy = {"open_timeout": 120, "ping_interval": None}  # a server that is at work may be silent for long
+    where = url.replace("http", "ws") + "/_stcore/stream"
+    return websockets.connect(where, subprotocols=names, origin=origin, max_size=None, proxy=None, **busy)
 
 
 async def _open(url: str, page: str) -> list[ForwardMsg]:

@@ -206,7 +206,7 @@ def _restore(path: Path, recipe: Recipe, *parts: Any) -> int:
     if not path.exists():
         return 0
     state = load(path)
-    if state["recipe"] != repr(recipe):
+    if not isinstance(state, dict) or state.get("recipe") != repr(recipe):
         return 0
     for part, saved in zip(parts, state["parts"], strict=True):
         part.load_state_dict(saved)

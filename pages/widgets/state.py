@@ -1,6 +1,6 @@
 """The state of a page: one frozen value, kept in the session and written to the page's address."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -41,18 +41,25 @@ class PageState(Generic[T]):
         st.session_state[self.key] = replace(self.current(), **self._forget(values))  # type: ignore[type-var]
 
     def bound(
-        self, key: str, value: object, field: str, of: Callable[[Any], Any] = lambda picked: picked
+        self,
+        key: str,
+        value: object,
+        field: str,
+        of: Callable[[Any], Any] = lambda picked: picked,
+        among: Collection[object] | None = None,
     ) -> dict[str, Any]:
         """Keyword arguments that tie a Streamlit widget to one field.
 
         The widget always shows `value`; what a person picks in it goes through `of` into the field. Where it was no
-        option any longer when the click arrived, Streamlit gives its label, which is left.
+        option any longer when the click arrived, Streamlit gives its label. That is left where it does not fit the
+        field, or is not `among` the options, which are to be given where a label might fit.
         """
         st.session_state[key] = value
 
         def told() -> None:
             picked = st.session_state[key]
-            if picked is not None and fits(of(picked), self._types[field]):
+            known = among is None or picked in among
+            if picked is not None and known and fits(of(picked), self._types[field]):
                 self.change(**{field: of(picked)})
 
         return {"key": key, "on_change": told}

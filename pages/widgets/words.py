@@ -4,13 +4,17 @@ import re
 
 import streamlit as st
 
-_MARKS = re.compile(r"[\\`*_\[\]$~<>#|]|:(?=\S)|^\s*[-+=]|(?<=\d)[.)](?=\s)", re.MULTILINE)
+_MARKS = re.compile(r"[\\`*_\[\]$~<>#|&]|:(?=\S)|^[-+=]|(?<=\d)[.)](?=\s|$)", re.MULTILINE)
 """What is Markdown, or a word of Streamlit's own such as :red[…]: anywhere, or where a line begins."""
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
+_LINKS = re.compile(r"www(?=\.)|@|:(?=\S)", re.IGNORECASE)
+"""What Streamlit makes a link or a picture of after it has read the Markdown, where no backslash helps."""
+_JOINER = "\u2060"  # takes no room
 
 
 def plain(text: str) -> str:
-    """Text as Markdown that shows it as it is."""
-    return _MARKS.sub(r"\\\g<0>", text)
+    """Text as Markdown that shows it as it is, without indents."""
+    return _LINKS.sub(rf"\g<0>{_JOINER}", _MARKS.sub(r"\\\g<0>", _INDENT.sub("", text)))
 
 
 def refused(problem: object) -> None:

@@ -47,32 +47,35 @@ class Hasty:
     states: dict[str, WidgetState] = field(default_factory=dict)
     pressed: list[WidgetState] = field(default_factory=list)
     """A button is pressed in one request only."""
+    begun: int = 0
     runs: int = 0
+    """Runs of the page that have begun, and that have ended."""
     broken: list[str] = field(default_factory=list)
 
     async def visit(self, url: str, changes: int) -> None:
         async with connected(url) as socket:
             listening = asyncio.create_task(self._listen(socket))
             await self._ask(socket, "")
-            await self._until_runs(1)
+            await self._at_rest(listening)
             for _ in range(changes):
                 await self._ask(socket, self._change())
                 await asyncio.sleep(self.chance.choice(PAUSES))
-            before = self.runs
-            await self._ask(socket, "")
-            await self._until_runs(before + 1)
+            await self._at_rest(listening)
             listening.cancel()
 
-    async def _until_runs(self, count: int) -> None:
-        end = time.monotonic() + LIMIT
-        while self.runs < count:
-            assert time.monotonic() < end, f"{self.page} does not answer"
+    async def _at_rest(self, listening: asyncio.Task[None]) -> None:
+        """Wait until every run has ended, and none has begun for a while."""
+        end, rests = time.monotonic() + LIMIT, 0
+        while rests < 10:
+            assert time.monotonic() < end and not listening.done(), f"{self.page} does not answer"
             await asyncio.sleep(0.1)
+            rests = rests + 1 if 0 < self.begun == self.runs else 0
 
     async def _listen(self, socket: Any) -> None:
         async for received in socket:
             said = ForwardMsg()
             said.ParseFromString(received)
+            self.begun += said.WhichOneof("type") == "new_session"
             self.runs += said.WhichOneof("type") == "script_finished"
             element = said.delta.new_element
             kind = element.WhichOneof("type") or ""

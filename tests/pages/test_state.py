@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.widgets.state import fits
+from pages.widgets.words import plain
 from tests.load.monkey import LIMIT, ROOT, Label
 
 
@@ -32,6 +33,7 @@ def test_what_fits(value: object, kind: type | UnionType, right: bool) -> None:
         ("compare", {"foil": "3"}, "foil", "a class of another network"),
         ("compare", {"fact": "3"}, "fact", "a class of another network"),
         ("image_quality", {"stride": "32"}, "quality_stride", "2 pixels, the finest"),
+        ("image_quality", {"judge": "without"}, "quality_judge", "with the reference"),
         ("layers", {"view": "surprisal", "foil": "3"}, "foil", "a class of another network"),
     ],
 )
@@ -48,3 +50,17 @@ def test_an_option_that_is_none_any_longer_changes_nothing(
     box.set_value(Label(sent)).run()
     assert not app.exception and not app.error
     assert dict(app.query_params) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("a_b*c [x](y) :red[z]", "a\\_b\\*c \\[x\\](y) \\:\u2060red\\[z\\]"),
+        ("1. one\n  - two\n> three", "1\\. one\n\\- two\n\\> three"),
+        ("tom&copy;.png", "tom\\&copy;.png"),
+        ("www.a.b, c@d.e, f://g", "www\u2060.a.b, c@\u2060d.e, f\\:\u2060//g"),
+        ("The picture cat.png is too small: 3.5 of 8 pixels.", "The picture cat.png is too small: 3.5 of 8 pixels."),
+    ],
+)
+def test_words_are_shown_as_they_are(words: str, shown: str) -> None:
+    assert plain(words) == shown
