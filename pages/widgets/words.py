@@ -4,8 +4,9 @@ import re
 
 import streamlit as st
 
-_MARKS = re.compile(r"[\\`*_\[\]$~<>#|&]|:(?=\S)|^[-+=]|(?<=\d)[.)](?=\s|$)", re.MULTILINE)
+_MARKS = re.compile(r"[\\`*_\[\]$~<>#|&]|:(?=\S)|^[-+=]", re.MULTILINE)
 """What is Markdown, or a word of Streamlit's own such as :red[…]: anywhere, or where a line begins."""
+_NUMBER = re.compile(r"^(\d+)(?=[.)](\s|$))", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _LINKS = re.compile(r"www(?=\.)|@|:(?=\S)", re.IGNORECASE)
 """What Streamlit makes a link or a picture of after it has read the Markdown, where no backslash helps."""
@@ -14,7 +15,8 @@ _JOINER = "\u2060"  # takes no room
 
 def plain(text: str) -> str:
     """Text as Markdown that shows it as it is, without indents."""
-    return _LINKS.sub(rf"\g<0>{_JOINER}", _MARKS.sub(r"\\\g<0>", _INDENT.sub("", text)))
+    marked = _NUMBER.sub(r"\1\\", _MARKS.sub(r"\\\g<0>", _INDENT.sub("", text)))
+    return _LINKS.sub(rf"\g<0>{_JOINER}", marked)
 
 
 def refused(problem: object) -> None:

@@ -17,6 +17,7 @@ from engine.evaluation.saliency_work import OWN_MAP, Case
 from engine.evaluation.summary import as_json, summarise
 from engine.scores import SCORES
 from pages.widgets import benchmark_run
+from pages.widgets.words import plain
 from tests.evaluation.test_results import content
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "benchmark.py")
@@ -240,7 +241,7 @@ def test_a_run_goes_with_its_session() -> None:
 def test_a_folder_that_holds_no_data_set_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPECTANCY_DATA", f"{tmp_path}:{tmp_path / 'nothing'}")
     empty, missing = (warning.value for warning in start().warning)
-    assert f"The folder {tmp_path.name}, with which the app was started, holds no known data set" in empty
+    assert f"The folder {plain(tmp_path.name)}, with which the app was started, holds no known data set" in empty
     assert "The folder nothing, with which the app was started, is not there" in missing
 
 
