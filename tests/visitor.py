@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+T = TypeVar("T")
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives. It runs in a thread of its own: in this one Playwright's loop may be running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def connected(url: str) -> Any:
@@ -37,7 +47,7 @@ async def _open(url: str, page: str) -> list[ForwardMsg]:
 
 def opened(url: str, page: str = "", limit: float = 240) -> list[ForwardMsg]:
     """Open a page of the app (the first one is ""), and wait until its script has ended: all that the server sent."""
-    return asyncio.run(asyncio.wait_for(_open(url, page), limit))
+    return finished(asyncio.wait_for(_open(url, page), limit))
 
 
 def words(said: list[ForwardMsg], kind: str = "markdown") -> list[str]:

@@ -8,8 +8,8 @@ _MARKS = re.compile(r"[\\`*_\[\]$~<>#|&]|:(?=\S)|^[-+=]", re.MULTILINE)
 """What is Markdown, or a word of Streamlit's own such as :red[…]: anywhere, or where a line begins."""
 _NUMBER = re.compile(r"^(\d+)(?=[.)](\s|$))", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
-_LINKS = re.compile(r"www(?=\.)|@|:(?=\S)", re.IGNORECASE)
-"""What Streamlit makes a link or a picture of after it has read the Markdown, where no backslash helps."""
+_LINKS = re.compile(r"www(?=\.)|@|:(?=//|[\w+-]+:)", re.IGNORECASE)
+"""What Streamlit makes a link or an emoji of after it has read the Markdown, where no backslash helps."""
 _JOINER = "\u2060"  # takes no room
 
 

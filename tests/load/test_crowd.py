@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from tests.load.crowd import Outcome, crowd, troubles
 from tests.load.witness import WHERE
 from tests.server import Server
+from tests.visitor import finished
 
 
 def held(*sizes: int, caches: tuple[int, ...] = (), limit: int = 100) -> list[dict]:
@@ -63,7 +63,7 @@ def test_two_browsers_for_a_while(tmp_path: Path) -> None:
     notes = tmp_path / "witness.jsonl"
     server = Server(tmp_path / "log.txt", environment={WHERE: str(notes)}, launcher=("-m", "tests.load.witness"))
     try:
-        found = asyncio.run(crowd(server, notes, executable, 2, 10, 0))
+        found = finished(crowd(server, notes, executable, 2, 10, 0))
     finally:
         server.stop()
     assert found.errors == [] and found.cache_within_bound

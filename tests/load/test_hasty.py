@@ -23,7 +23,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from tests.load.crowd import troubles
 from tests.load.monkey import PAGES
 from tests.server import Server
-from tests.visitor import connected
+from tests.visitor import connected, finished
 
 CHANGES = int(os.environ.get("EXPECTANCY_ACTIONS", "60"))
 SEED = int(os.environ.get("EXPECTANCY_SEED", "8"))
@@ -140,7 +140,7 @@ def test_nothing_breaks(server: Server) -> None:
     async def all_at_once() -> None:
         await asyncio.gather(*(visitor.visit(server.url, changes) for visitor in visitors))
 
-    asyncio.run(all_at_once())
+    finished(all_at_once())
     assert [each for visitor in visitors for each in visitor.broken] == []
     assert troubles(server.log.read_text(errors="replace")) == []
     drawn = {kind for visitor in visitors for kind, *_ in visitor.widgets.values()}

@@ -9,7 +9,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.server import Server
-from tests.visitor import connected
+from tests.visitor import connected, finished
 
 RUNS = 5
 PAGE = """
@@ -49,7 +49,7 @@ def test_they_do_not_overlap(tmp_path: Path) -> None:
     page.write_text(PAGE, encoding="utf-8")
     server = Server(tmp_path / "log.txt", script=str(page))
     try:
-        said = asyncio.run(asyncio.wait_for(ask(server.url), 60))
+        said = finished(asyncio.wait_for(ask(server.url), 60))
     finally:
         server.stop()
     assert said == "text", "a run began before the one before it had ended"

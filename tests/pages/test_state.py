@@ -55,8 +55,9 @@ def test_an_option_that_is_none_any_longer_changes_nothing(
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        ("a_b*c [x](y) :red[z]", "a\\_b\\*c \\[x\\](y) \\:\u2060red\\[z\\]"),
+        ("a_b*c [x](y) :red[z]", "a\\_b\\*c \\[x\\](y) \\:red\\[z\\]"),
         ("1. one\n  - two\n> three", "1\\. one\n\\- two\n\\> three"),
+        ("at 10:30 :smile:", "at 10\\:30 \\:\u2060smile:"),
         ("tom&copy;.png", "tom\\&copy;.png"),
         ("www.a.b, c@d.e, f://g", "www\u2060.a.b, c@\u2060d.e, f\\:\u2060//g"),
         ("The picture cat.png is too small: 3.5 of 8 pixels.", "The picture cat.png is too small: 3.5 of 8 pixels."),
