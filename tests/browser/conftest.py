@@ -19,7 +19,7 @@ import pytest
 from tests.server import ROOT, Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright
+    from playwright.sync_api import Browser, Locator, Page, Playwright
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 CHROMIUM_FLAGS = (
@@ -65,6 +65,13 @@ class Visit:
                 return
             self.page.wait_for_timeout(50)
         raise AssertionError(f"The app was still busy after {limit} s.")
+
+    def choose(self, field: Locator, option: str) -> None:
+        """Choose the one option of a list whose label holds these words."""
+        field.scroll_into_view_if_needed()  # a list that opens while the page still scrolls is closed again
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        field.click()
+        self.page.get_by_role("option", name=option).click()
 
     def screenshot(self, name: str) -> Path:
         """Save a picture of the whole page under build/screenshots."""

@@ -48,8 +48,7 @@ def come(address: str, visit: Open) -> Open:
 
 
 def choose(seen: Visit, label: str, option: str) -> None:
-    seen.page.get_by_role("combobox", name=label).click()
-    seen.page.get_by_role("option", name=option, exact=True).click()
+    seen.choose(seen.page.get_by_role("combobox", name=label), option)
     seen.settle()
 
 
