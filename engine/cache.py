@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 
 WAIT = 0.2
-"""Seconds between two tellings of who waits for another thread's value."""
+"""Seconds between two tellings of who waits for another thread."""
 
 
 class ByteCache:
@@ -64,14 +64,21 @@ class ByteCache:
             bytes_ = size(value) + self._overhead
         except BaseException as error:
             with self._lock:
-                del self._pending[key]
+                self._end(key, mine)
             mine.set_exception(error)
             raise
         with self._lock:
-            self._insert(key, value, bytes_)
-            del self._pending[key]
+            if self._end(key, mine):
+                self._insert(key, value, bytes_)
         mine.set_result(value)
         return value
+
+    def _end(self, key: Hashable, mine: Future[object]) -> bool:
+        """Take the computation off the list; whether its value is still wanted."""
+        wanted = self._pending.get(key) is mine
+        if wanted:
+            del self._pending[key]
+        return wanted
 
     def _insert(self, key: Hashable, value: object, size: int) -> None:
         if size > self.limit:
@@ -103,15 +110,18 @@ class ByteCache:
             return self._bytes
 
     def discard(self, part: Hashable) -> None:
-        """Forget every entry whose key is a tuple with `part` in it."""
+        """Forget every entry whose key is a tuple with `part` in it; what is being made is then not kept either."""
         with self._lock:
             for key in [key for key in self._entries if isinstance(key, tuple) and part in key]:
                 self._bytes -= self._entries.pop(key)[1]
+            for key in [key for key in self._pending if isinstance(key, tuple) and part in key]:
+                del self._pending[key]
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._entries.clear()
+            self._pending.clear()
             self._bytes = 0
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.errors import DataError, ImageError
 from engine.fixations import Fixations, Size, inside, merge, nobody
-from engine.images import decode, plain_name
+from engine.images import MAX_PIXELS, decode, plain_name
 from engine.matfile import Value, read_mat
 
 MAX_BYTES = 64 * 2**20
@@ -177,7 +177,7 @@ def from_map(content: bytes, size: Size, title: str = "The fixation map") -> Fix
     and is refused.
     """
     try:
-        grey = decode(content, max_side=2**20).pixels.max(axis=2)
+        grey = decode(content, max_side=MAX_PIXELS).pixels.max(axis=2)
     except ImageError as error:
         raise DataError(f"{title} is a picture that cannot be read; save it as PNG.") from error
     if not grey.any():

@@ -99,7 +99,7 @@ def decode(source: bytes | str | Path | Image.Image, name: str = "", max_side: i
         source: a file's content, its path, or a PIL image (left as it is).
         name: shown to the person; by default the path's last part. It is cleaned and used for nothing else.
         max_side: a longer picture is reduced to this many pixels (Lanczos); JPEG is decoded at a reduced
-            scale where that suffices.
+            scale where that suffices. MAX_PIXELS for a picture at its own size, such as one whose pixels are counted.
 
     Returns:
         The photo: upright by its EXIF orientation, the first frame of an animation, transparency composited

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.archive import read_member
+from engine.archive import read_file, read_member
 from engine.errors import DataError, ImageError
 from engine.images import decode, plain_name
 
@@ -98,12 +98,7 @@ def read_map(content: bytes, size: tuple[int, int], name: str = "") -> NDArray[n
 
 def read_map_file(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
     """The map in the file at `path`; see ``read_map``. Raises DataError."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"The map {plain_name(path.name)} cannot be read; check its permissions.") from error
-    return read_map(content, size, path.name)
+    return read_map(read_file(path, MAX_BYTES, f"The map {plain_name(path.name)}"), size, path.name)
 
 
 def _checked(values: np.ndarray, size: tuple[int, int], title: str) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ Q, and *keeps it above Q* where it is above.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +36,10 @@ import torch
 from numpy.typing import NDArray
 
 from engine.errors import ImageError, QuestionError, WeightsError
+from engine.maps import frozen
 from engine.models.quality_networks import CELLS, DISTORTIONS, KINDS, PATCH, Kind, PatchQualityNetwork, tone
 from engine.models.weights import fit, read, sha256
+from engine.patch_grid import CELL, Floats, Pixels, blend, blocks, cut, grid
 
 ASSETS = Path(__file__).parents[1] / "assets"
 STRIDES = (4, 8, 16, 32)
@@ -50,13 +52,8 @@ WORDS = ("bad", "poor", "fair", "good", "excellent")
 MOS_AT_ONE = 9.0
 """An opinion score of TID2013 is this many times the score here, 0 to 9."""
 
-_CELL = PATCH // CELLS  # pixels a cell of a patch's map stands for
 CONTEXT_PATCHES = 1024
 """How many patches a network with a context sees of a photo, at most, before it judges any."""
-_BLOCK = 32  # rows and columns of patches at a time; with it memory does not grow with the picture
-
-Floats = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,9 +215,9 @@ class Judgement:
         _check(network, pixels, reference, stride)
         self._network, self._stride = network, stride
         self._pictures = [picture for picture in (pixels, reference) if picture is not None]
-        rows, columns = _grid(pixels, stride)
+        rows, columns = grid(pixels, stride)
         self._module: PatchQualityNetwork | None = None
-        self._left = list(_blocks(rows, columns))
+        self._left = list(blocks(rows, columns))
         self._scores, self._weights = np.empty((2, rows, columns), np.float32)
         self._maps = np.empty((rows, columns, CELLS, CELLS), np.float32)
         self._names = np.zeros(DISTORTIONS, np.float32)
@@ -246,7 +243,7 @@ class Judgement:
         self._module = self._module or for_photo(self._network, self._pictures[0], progress)
         while self._left:
             place = self._left[0]
-            pictures = [_cut(picture, place, self._stride) for picture in self._pictures]
+            pictures = [cut(picture, place, self._stride) for picture in self._pictures]
             found = _answer(self._module, pictures, self._stride)
             self._scores[place], self._weights[place], likely, self._maps[place] = found
             self._names += likely
@@ -266,23 +263,23 @@ class Judgement:
         centres = np.stack([x, y], 1).astype(np.float32) * self._stride + PATCH / 2
         each = self._scores[..., None, None]
 
-        def blend(values: Floats) -> Floats:
-            return _blend(values, self._stride, (height, width))
+        def blended(values: Floats) -> Floats:
+            return frozen(blend(values, self._stride, (height, width)))
 
         return QualityResult(
             self._network.kind,
             min(1.0, max(0.0, score)),
             (width, height),
             self._stride,
-            min(self._stride, _CELL),
+            min(self._stride, CELL),
             Patches(
-                rows, columns, _frozen(centres), _frozen(self._scores.ravel()), _frozen(weights.ravel()),
-                _frozen(maps.reshape(-1, CELLS, CELLS)),
+                rows, columns, frozen(centres), frozen(self._scores.ravel()), frozen(weights.ravel()),
+                frozen(maps.reshape(-1, CELLS, CELLS)),
             ),
-            blend(np.broadcast_to(each, maps.shape)),
-            blend(maps),
-            blend(each * maps),
-            _frozen(self._names / total),
+            blended(np.broadcast_to(each, maps.shape)),
+            blended(maps),
+            blended(each * maps),
+            frozen(self._names / total),
         )  # fmt: skip
 
 
@@ -296,13 +293,13 @@ def for_photo(
     if module.context is None:
         return module
     stride = PATCH
-    while math.prod(_grid(pixels, stride)) > CONTEXT_PATCHES:
+    while math.prod(grid(pixels, stride)) > CONTEXT_PATCHES:
         stride += PATCH
-    rows, columns = _grid(pixels, stride)
+    rows, columns = grid(pixels, stride)
     seen, means = [], []
     with torch.no_grad():
         for row in range(rows):
-            strip = _tensor(_cut(pixels, (slice(row, row + 1), slice(0, columns)), stride), network.device)
+            strip = _tensor(cut(pixels, (slice(row, row + 1), slice(0, columns)), stride), network.device)
             seen.append(strip[0].unfold(2, PATCH, stride).permute(2, 0, 1, 3))
             means.append(module(seen[-1]).activations.mean((2, 3)))
             if progress:
@@ -341,35 +338,6 @@ def _check(network: QualityNetwork, pixels: Pixels, reference: Pixels | None, st
         )
 
 
-def _blocks(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of patches, cut into blocks of about one size; narrow pictures have longer ones."""
-    down = min(rows, _BLOCK)
-    for top in _parts(rows, down):
-        for left in _parts(columns, max(1, _BLOCK**2 // down)):
-            yield top, left
-
-
-def _parts(length: int, most: int) -> list[slice]:
-    """The range of `length` in as few parts of at most `most` as possible, none much shorter than others."""
-    count = math.ceil(length / most)
-    return [slice(length * part // count, length * (part + 1) // count) for part in range(count)]
-
-
-def _cut(picture: Pixels, place: tuple[slice, slice], stride: int) -> Pixels:
-    """The pixels under a block of patches; beyond its right and lower edge the picture is mirrored."""
-    lines = []
-    for side, patches in zip(picture.shape[:2], place, strict=True):
-        at = np.arange(patches.start * stride, (patches.stop - 1) * stride + PATCH) % (2 * side)
-        lines.append(np.minimum(at, 2 * side - 1 - at))
-    return picture[np.ix_(*lines)]
-
-
-def _grid(pixels: Pixels, stride: int) -> tuple[int, int]:
-    """Rows and columns of patches; the last ones may reach past the picture's edges."""
-    rows, columns = (max(0, math.ceil((side - PATCH) / stride)) + 1 for side in pixels.shape[:2])
-    return rows, columns
-
-
 def _tensor(picture: Pixels, device: torch.device) -> torch.Tensor:
     """(1, 3, H, W), 0 to 255."""
     return torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].to(torch.float32)
@@ -389,26 +357,3 @@ def _answer(
         parts = [part.float().cpu().numpy() for part in (answer.scores, answer.weights, likely, maps)]
     scores, weights = (part.reshape(rows, columns) for part in parts[:2])
     return scores, weights, parts[2], parts[3].reshape(rows, columns, CELLS, CELLS)
-
-
-def _blend(maps: Floats, stride: int, size: tuple[int, int]) -> Floats:
-    """Average the patches' maps (rows, columns, 4, 4) over a picture of `size`, weighted by a smooth window."""
-    cell = min(stride, _CELL)
-    step, side, repeat = stride // cell, PATCH // cell, _CELL // cell
-    window = np.sin(np.pi * (np.arange(side, dtype=np.float32) + 0.5) / side) ** 2
-    rows, columns = maps.shape[:2]
-    total = np.zeros(((rows - 1) * step + side, (columns - 1) * step + side), np.float32)
-    weight = np.zeros_like(total)
-    for i in range(side):
-        for j in range(side):
-            here = np.s_[i : i + rows * step : step, j : j + columns * step : step]
-            total[here] += window[i] * window[j] * maps[:, :, i // repeat, j // repeat]
-            weight[here] += window[i] * window[j]
-    height, width = (math.ceil(side / cell) for side in size)
-    return _frozen((total / weight)[:height, :width])
-
-
-def _frozen(values: NDArray) -> Floats:
-    values = np.ascontiguousarray(values, np.float32)
-    values.flags.writeable = False
-    return values

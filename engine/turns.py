@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-WAIT = 0.2
-"""Seconds between two tellings of who waits."""
+from engine.cache import WAIT
 
 Ticket = tuple[float, int]
 """When the work would be done if it were alone, on the monotonic clock, and its number: the smallest is next."""

@@ -1,6 +1,7 @@
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -129,6 +130,28 @@ def test_one_entry_can_be_dropped() -> None:
     cache.drop(1)
     cache.drop(3)
     assert (cache.bytes, 1 in cache, 2 in cache) == (6, False, True)
+
+
+@pytest.mark.parametrize("forget", [lambda cache: cache.discard("photo"), lambda cache: cache.clear()])
+def test_what_is_forgotten_while_it_is_made_is_not_kept(forget: Callable[[ByteCache], None]) -> None:
+    cache, begun, out = ByteCache(100), threading.Event(), threading.Event()
+    key = ("map", "photo")
+
+    def slow() -> int:
+        begun.set()
+        assert out.wait(30)
+        return 7
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(cache.get, key, slow, lambda _: 1)
+        assert begun.wait(30)
+        forget(cache)
+        assert cache.get(key, lambda: 8, lambda _: 2) == 8, "who asks after that gets a value of its own"
+        assert cache.bytes == 2
+        out.set()
+        assert first.result(30) == 7
+    assert cache.get(key, lambda: 9, lambda _: 3) == 8
+    assert (len(cache), cache.bytes) == (1, 2)
 
 
 def test_clear_forgets_everything() -> None:

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import quality
+from engine import patch_grid, quality
 from engine.cli import main
 from engine.distortions.plain import blur, jpeg, noise
 from engine.errors import ImageError, QuestionError, WeightsError
@@ -173,7 +173,7 @@ def test_of_a_large_photo_the_context_sees_a_bounded_number_of_patches(monkeypat
 @pytest.mark.parametrize("block", [1, 3])
 def test_blocks_do_not_matter(network: quality.QualityNetwork, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = quality.assess(network, *pair(network), stride=16)
-    monkeypatch.setattr(quality, "_BLOCK", block)
+    monkeypatch.setattr(patch_grid, "BLOCK", block)
     parts = quality.assess(network, *pair(network), stride=16)
     assert np.allclose(whole.patches.scores, parts.patches.scores, atol=1e-5)
     assert np.allclose(whole.evidence, parts.evidence, atol=1e-5)
@@ -183,7 +183,7 @@ def test_blocks_do_not_matter(network: quality.QualityNetwork, block: int, monke
 @pytest.mark.parametrize("stride", quality.STRIDES)
 def test_constant_patch_maps_stay_constant_when_blended(stride: int) -> None:
     maps = np.full((3, 4, CELLS, CELLS), 0.37, np.float32)
-    blended = quality._blend(maps, stride, (2 * stride + PATCH - 3, 3 * stride + PATCH))
+    blended = patch_grid.blend(maps, stride, (2 * stride + PATCH - 3, 3 * stride + PATCH))
     assert np.allclose(blended, 0.37)
     cell = min(stride, 8)
     assert blended.shape == (-(-(2 * stride + PATCH - 3) // cell), (3 * stride + PATCH) // cell)

@@ -17,11 +17,10 @@ from engine.archive import open_zip, read_file, read_member
 from engine.errors import DataError, ImageError
 from engine.fixation_files import from_map, from_mask, from_matlab, osie_table, read_csv
 from engine.fixations import Fixations, Size
-from engine.images import MAX_BYTES, Photo, decode, measure, plain_name
+from engine.images import MAX_BYTES, MAX_PIXELS, Photo, decode, measure, plain_name
 from engine.matfile import Value, read_mat
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-LARGEST_SIDE = 2**20  # a data set's photo is never reduced: its fixations are counted in its pixels
 USUAL_DEGREE = 0.03  # of the longer side, where the viewing distance is not known
 
 
@@ -64,8 +63,8 @@ class DataSet:
         return tuple(self.fixations)
 
     def photo(self, name: str) -> Photo:
-        """One photo at its full size. Raises DataError, ImageError."""
-        return decode(self.stimuli.content(name), name, max_side=LARGEST_SIDE)
+        """One photo at its own size, in whose pixels fixations are counted. Raises DataError, ImageError."""
+        return decode(self.stimuli.content(name), name, max_side=MAX_PIXELS)
 
     def degree(self, name: str) -> float:
         """One degree of visual angle in pixels of one photo."""

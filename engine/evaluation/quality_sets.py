@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from engine.archive import leaves, read_file
 from engine.distortions import KINDS, LEVELS
 from engine.errors import DataError
-from engine.evaluation.datasets import LARGEST_SIDE
-from engine.images import decode, plain_name
+from engine.images import MAX_PIXELS, decode, plain_name
 from engine.matfile import read_mat
 from engine.training.quality_data import TEST_REFERENCES, kodak_variants, read_opinions, variant
 
@@ -189,4 +188,4 @@ def _listing(folder: Path) -> dict[str, Path]:
 
 def _read(path: Path) -> Pixels:
     """A picture as people judged it: never reduced."""
-    return decode(path, max_side=LARGEST_SIDE).pixels
+    return decode(path, max_side=MAX_PIXELS).pixels

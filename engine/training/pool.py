@@ -22,11 +22,10 @@ from PIL import Image
 
 from engine.archive import open_zip, read_file, read_member
 from engine.errors import DataError, ImageError
-from engine.images import MAX_BYTES, decode, plain_name
+from engine.images import MAX_BYTES, MAX_PIXELS, decode, plain_name
 from engine.training import teacher as teaching
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-LARGEST_SIDE = 2**20  # a photo is reduced once, to the pool's side, and not before
 FLUSH = 16
 """Batches between two records of how far the pool is."""
 _BATCH = 64
@@ -84,7 +83,7 @@ def square(data: bytes, name: str, side: int, crop: bool = False) -> NDArray[np.
     Raises DataError where the bytes are no picture.
     """
     try:
-        image = decode(data, name, LARGEST_SIDE).pil()
+        image = decode(data, name, MAX_PIXELS).pil()  # reduced once, to the pool's side, and not before
     except ImageError as error:
         raise DataError(str(error)) from error
     width, height = image.size
