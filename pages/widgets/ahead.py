@@ -22,4 +22,4 @@ def ahead(view: str, foils: Mapping[int, Sequence[Panel]], *, key: str) -> None:
         str(foil): [describe_panel(replace(panel, speed="from the cache"), blob) for panel in panels]
         for foil, panels in foils.items()
     }
-    _widget.mount(pack({"view": view, "foils": told}, blob.bytes()), key=key, parcels=[], on_event=None)
+    _widget.mount(pack({"view": view, "foils": told}, blob.bytes()), key=key, parcels=[])

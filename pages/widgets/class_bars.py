@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.widgets.frontend import Blob, Parcel, Widget, pack
+from pages.widgets.frontend import Blob, Parcel, Widget, pack, read_class
 
 _widget = Widget("class_bars", scripts=("percent.js", "class_bars.js"), styles=("class_bars.css",))
 
@@ -57,9 +57,4 @@ def class_bars(
         "probabilities": blob.add(None if probabilities is None else np.reshape(probabilities, (1, -1))),
     }
 
-    def told(event: dict[str, Any]) -> None:
-        if on_foil is not None:
-            on_foil(int(event["foil"]))
-
-    event = _widget.mount(pack(header, blob.bytes()), key=key, parcels=[names], on_event=told)
-    return None if event is None else int(event["foil"])
+    return _widget.mount(pack(header, blob.bytes()), key=key, parcels=[names], read=read_class, on_event=on_foil)

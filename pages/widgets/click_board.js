@@ -2,7 +2,6 @@
 
 const CROSS = 800;  // ms that the cross stands before the photo, so that every gaze starts in the middle
 const USUAL = 3;
-const MOST = 200;
 
 const SAID = {
   idle: "",
@@ -109,7 +108,7 @@ class Board {
   }
 
   add(u, v) {
-    if (this.places.length < MOST) this.places.push([u, v]);
+    if (this.places.length < this.told.most) this.places.push([u, v]);
     this.show();
   }
 

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from engine.fixations import Fixations
-from pages.widgets.frontend import Blob, Widget, pack
+from pages.widgets.frontend import Blob, Widget, pack, read_text
 from pages.widgets.map_panel import PanelPhoto
 
 SECONDS = (1, 2, 3, 5, 10)
 """For how long the photo can be shown."""
+MOST_PLACES = 200
+"""How many clicks of one person are taken at once."""
 
 _widget = Widget("click_board", scripts=("click_board.js",), styles=("click_board.css",))
 
@@ -64,16 +66,14 @@ def click_board(
         "ask": ask,
         "person": person,
         "seconds": SECONDS,
+        "most": MOST_PLACES,
     }
 
-    def told(event: dict[str, Any]) -> None:
-        if on_looked is not None:
-            on_looked(_read(event))
-
-    event = _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], on_event=told)
-    return None if event is None else _read(event)
+    return _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], read=_read, on_event=on_looked)
 
 
-def _read(event: dict[str, Any]) -> Looked:
+def _read(event: Any) -> Looked:
     places = tuple((float(across), float(down)) for across, down in event["places"])
-    return Looked(str(event["person"])[:80], places, float(event["seconds"]))
+    if len(places) > MOST_PLACES:
+        raise ValueError(f"These are more than {MOST_PLACES} places.")
+    return Looked(read_text(event["person"], 80), places, float(event["seconds"]))

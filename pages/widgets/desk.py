@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from engine.bundle import Place
 from pages.widgets import history
-from pages.widgets.frontend import Widget, pack
+from pages.widgets.frontend import Widget, pack, read_text
 from pages.widgets.history import Look
 from pages.widgets.share import Shown, share_dialog, tell_opened
 
 _BROUGHT = "view_brought"
 _widget = Widget("desk", scripts=("map_colours.js", "map_view.js", "desk.js"), styles=("desk.css",))
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """The button that was pressed, "share" or "history", how the maps are looked at, and the page's address."""
+
+    kind: str
+    view: str
+    address: str
 
 
 def corner() -> DeltaGenerator:
@@ -39,14 +50,21 @@ def desk(room: DeltaGenerator, place: Place, shown: Shown | None, methods: Seque
         "view": st.session_state.get(_BROUGHT),
     }
     with room:
-        event = _widget.mount(pack(header), key="desk-widget", parcels=[], on_event=None)
-    if event is None:
+        pressed = _widget.mount(pack(header), key="desk-widget", parcels=[], read=_read)
+    if pressed is None:
         return False
-    if event.get("kind") == "history":
+    if pressed.kind == "history":
         history.history_dialog(place.page)
     else:
-        share_dialog(place, shown, str(event.get("view", ""))[:2000], str(event.get("address", ""))[:4000])
+        share_dialog(place, shown, pressed.view, pressed.address)
     return True
+
+
+def _read(event: Any) -> Pressed:
+    kind = event["kind"]
+    if kind not in ("share", "history"):
+        raise ValueError("There is no such button.")
+    return Pressed(kind, read_text(event["view"], 2000), read_text(event["address"], 4000))
 
 
 def remember(place: Place, shown: Shown) -> None:

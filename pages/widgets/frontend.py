@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 _HERE = Path(__file__).parent
 
@@ -133,15 +135,23 @@ class Widget:
         self._stub = component(f"expectancy.{name}", js=_SHELF + fill(_STUB))
 
     def mount(
-        self, message: bytes, *, key: str, parcels: Sequence[Parcel], on_event: Callable[[Any], None] | None
-    ) -> Any:
-        """Show the widget; returns what the person did since the last run (a JSON value), or None.
+        self,
+        message: bytes,
+        *,
+        key: str,
+        parcels: Sequence[Parcel],
+        read: Callable[[Any], T] | None = None,
+        on_event: Callable[[T], None] | None = None,
+    ) -> T | None:
+        """Show the widget; returns what the person did since the last run, or None.
 
-        `on_event` gets the same value before the page's script runs again, as every Streamlit callback does.
+        `read` makes it of the JSON value that came from the browser, and raises KeyError, TypeError or ValueError for
+        what the widget's own script never says: who else said it gets no answer. `on_event` gets the same before the
+        page's script runs again, as every Streamlit callback does.
         """
 
         def tell() -> None:
-            event = st.session_state[key].get("event")
+            event = heard(st.session_state[key].get("event"), read)
             if event is not None and on_event is not None:
                 on_event(event)
 
@@ -149,4 +159,33 @@ class Widget:
             self._library(key=f"{key}-library", height="content")
             for parcel in parcels:
                 self._parcel(key=f"{key}-{parcel.digest}", data=parcel.message, height="content")
-            return self._stub(key=key, data=message, on_event_change=tell).event
+            return heard(self._stub(key=key, data=message, on_event_change=tell).event, read)
+
+
+def heard(said: Any, read: Callable[[Any], T] | None) -> T | None:
+    """What `read` makes of a JSON value, see :meth:`Widget.mount`; None for nothing and for what it cannot read."""
+    if said is None or read is None:
+        return None
+    try:
+        return read(said)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def read_class(event: Any) -> int:
+    """The class that an event names; like one in an address, it may be one that the network does not have."""
+    return read_whole(event["foil"], 0, 10**9)
+
+
+def read_whole(value: Any, low: int, high: int) -> int:
+    """A whole number from `low` to `high`."""
+    if not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{value} is no whole number from {low} to {high}.")
+    return value
+
+
+def read_text(value: Any, most: int) -> str:
+    """A text, of which so many characters are read."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value} is no text.")
+    return value[:most]

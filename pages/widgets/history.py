@@ -11,7 +11,7 @@ import streamlit as st
 from engine import render
 from engine.bundle import Place
 from pages.widgets import places
-from pages.widgets.frontend import Blob, Widget, pack
+from pages.widgets.frontend import Blob, Widget, pack, read_text
 from pages.widgets.map_panel import MARKED_Q, Panel, PanelPhoto, describe_panel, describe_photo
 
 MOST = 24
@@ -51,6 +51,14 @@ class Look:
         yield id(self.photo), len(self.photo.parcel.message)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What was done to a look, named as in the widget's message: "back", go there, or "pin"."""
+
+    kind: str
+    look: str
+
+
 def record(look: Look) -> None:
     """Remember what is seen now, as the newest; nothing is sent to the browser."""
     looks = _looks()
@@ -79,16 +87,22 @@ def history_dialog(here: str) -> None:
         "sides": [_side(name, kept[name], blob) for name in (pinned * 2 if len(pinned) == 1 else pinned)],
     }
     photos = {look.photo.parcel.digest: look.photo.parcel for look in kept.values()}
-    event = _widget.mount(pack(header, blob.bytes()), key="history", parcels=[*photos.values()], on_event=_pin)
+    event = _widget.mount(
+        pack(header, blob.bytes()), key="history", parcels=[*photos.values()], read=_read, on_event=_pin
+    )
     st.caption("Kept in this session’s memory, and gone with it.")
-    if event is not None and event.get("kind") == "back" and event.get("look") in kept:
-        places.go(kept[event["look"]].place, here)
+    if event is not None and event.kind == "back" and event.look in kept:
+        places.go(kept[event.look].place, here)
 
 
-def _pin(event: dict[str, Any]) -> None:
+def _read(event: Any) -> Chosen:
+    return Chosen(read_text(event["kind"], 10), read_text(event["look"], 100))
+
+
+def _pin(event: Chosen) -> None:
     """Pin what is not pinned, and the other way round; a third one takes the place of the first."""
-    if event.get("kind") == "pin":
-        pinned, name = st.session_state[_PINNED], event.get("look")
+    if event.kind == "pin":
+        pinned, name = st.session_state[_PINNED], event.look
         st.session_state[_PINNED] = [p for p in pinned if p != name] if name in pinned else [*pinned[-1:], name]
 
 

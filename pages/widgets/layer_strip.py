@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pages.widgets.frontend import Blob, Widget, pack
+from pages.widgets.frontend import Blob, Widget, pack, read_text
 from pages.widgets.map_panel import Map
 
 _widget = Widget(
@@ -56,9 +56,8 @@ def layer_strip(
         "aspect": float(aspect),
     }
 
-    def told(event: dict[str, Any]) -> None:
-        if on_layer is not None:
-            on_layer(str(event["layer"]))
+    return _widget.mount(pack(header, blob.bytes()), key=key, parcels=[], read=_read, on_event=on_layer)
 
-    event = _widget.mount(pack(header, blob.bytes()), key=key, parcels=[], on_event=told)
-    return None if event is None else str(event["layer"])
+
+def _read(event: Any) -> str:
+    return read_text(event["layer"], 100)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pages.widgets.frontend import Blob, Widget, pack
+from pages.widgets.frontend import Blob, Widget, pack, read_class
 from pages.widgets.layers_cells import SCRIPTS, STYLES, panel_library
 from pages.widgets.map_panel import Panel, PanelPhoto, describe_panel, describe_photo
 
@@ -61,8 +60,5 @@ def layers_foils(
         "foil": foil,
     }
 
-    def told(event: dict[str, Any]) -> None:
-        on_foil(int(event["foil"]))
-
     panel_library(key)
-    _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], on_event=told)
+    _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], read=read_class, on_event=on_foil)

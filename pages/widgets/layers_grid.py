@@ -77,4 +77,4 @@ def layers_grid(
         "scored": scored,
     }
     panel_library(key)
-    _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], on_event=None)
+    _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel])

@@ -28,4 +28,4 @@ def layers_sum(photo: PanelPhoto, found: ChannelSum, extent: Extent, *, key: str
         "others": found.others,
         "extent": list(extent),
     }
-    _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], on_event=None)
+    _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pages.widgets.frontend import Widget, pack
+from pages.widgets.frontend import Widget, pack, read_class
 
 _widget = Widget(
     "layers_surprisal",
@@ -38,7 +37,4 @@ def layers_surprisal(
         "foil": foil,
     }
 
-    def told(event: dict[str, Any]) -> None:
-        on_foil(int(event["foil"]))
-
-    _widget.mount(pack(header), key=key, parcels=[], on_event=told)
+    _widget.mount(pack(header), key=key, parcels=[], read=read_class, on_event=on_foil)

@@ -7,4 +7,4 @@ _widget = Widget("lesson_top", scripts=("lesson_top.js",), styles=())
 
 def to_top(step: str) -> None:
     """Scroll to the top where `step` is another one than in the run before."""
-    _widget.mount(pack({"step": step}), key="lesson-top", parcels=[], on_event=None)
+    _widget.mount(pack({"step": step}), key="lesson-top", parcels=[])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pages.widgets.frontend import Blob, Parcel, Widget, pack
+from pages.widgets.frontend import Blob, Parcel, Widget, pack, read_text, read_whole
 
 MAX_PANELS = 5
 """How many a person may put side by side."""
@@ -164,16 +165,20 @@ def map_panel(
         "foil": foil,
     }
 
-    def told(event: dict[str, Any]) -> None:
-        if on_event is not None:
-            on_event(_read(event))
-
-    event = _widget.mount(pack(header, blob.bytes()), key=key, parcels=[photo.parcel], on_event=told)
-    return None if event is None else _read(event)
+    return _widget.mount(
+        pack(header, blob.bytes()), key=key, parcels=[photo.parcel], read=partial(_read, methods), on_event=on_event
+    )
 
 
-def _read(event: dict[str, Any]) -> PanelEvent:
-    return PanelEvent(event["kind"], event.get("panel", ""), event.get("method", ""), event.get("step", 0))
+def _read(methods: Sequence[tuple[str, str]], event: Any) -> PanelEvent:
+    kind = event["kind"]
+    if kind in ("foil", "layer"):
+        return PanelEvent(kind, step=read_whole(event["step"], -1, 1))
+    if kind == "remove":
+        return PanelEvent(kind, panel=read_text(event["panel"], 100))
+    if kind not in ("add", "method") or event["method"] not in dict(methods):
+        raise ValueError("Nothing of this kind can be done to a row of panels.")
+    return PanelEvent(kind, panel="" if kind == "add" else read_text(event["panel"], 100), method=event["method"])
 
 
 def describe_photo(photo: PanelPhoto) -> dict[str, Any]:

@@ -17,4 +17,4 @@ def quality_dial(result: QualityResult, *, key: str, panel: str, q: float) -> No
         "panel": panel,
         "q": q,
     }
-    _widget.mount(pack(header), key=key, parcels=[], on_event=None)
+    _widget.mount(pack(header), key=key, parcels=[])

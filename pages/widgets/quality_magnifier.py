@@ -38,4 +38,4 @@ def quality_magnifier(
         "scores": blob.add(patches.scores.reshape(patches.rows, patches.columns)),
     }
     parcels = {parcel.digest: parcel for parcel in pictures}
-    _widget.mount(pack(header, blob.bytes()), key=key, parcels=[*parcels.values()], on_event=None)
+    _widget.mount(pack(header, blob.bytes()), key=key, parcels=[*parcels.values()])

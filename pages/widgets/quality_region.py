@@ -34,16 +34,13 @@ def quality_region(
         "active": active,
     }
 
-    def told(event: dict[str, Any]) -> None:
-        on_box(_read(event.get("box")))
-
     parcels = {each.parcel.digest: each.parcel for each in (photo, original)}
-    _widget.mount(pack(header), key=key, parcels=[*parcels.values()], on_event=told)
+    _widget.mount(pack(header), key=key, parcels=[*parcels.values()], read=_read, on_event=lambda drawn: on_box(*drawn))
 
 
-def _read(box: Any) -> Box | None:
-    """The browser's word is checked: four whole numbers that make a rectangle, else the whole photo."""
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(number, int | float) for number in box):
-        return None
-    left, top, right, bottom = (min(WHOLE, max(0, int(number))) for number in box)
-    return (left, top, right, bottom) if left < right and top < bottom else None
+def _read(event: Any) -> tuple[Box | None]:
+    """What was drawn: a rectangle, or None for the whole photo, which is also what an empty rectangle stands for."""
+    if event["box"] is None:
+        return (None,)
+    left, top, right, bottom = (min(WHOLE, max(0, int(number))) for number in event["box"])
+    return ((left, top, right, bottom) if left < right and top < bottom else None,)

@@ -7,15 +7,17 @@ What a page says to them is not looked at, but that nothing breaks: no exception
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -33,6 +35,36 @@ LIMIT = 600.0
 SWITCH = 2e-5
 """Seconds after which another thread of the server gets its turn: a thousandth of what is usual shows what is rare."""
 
+OWN = 0.3
+"""Share of changes that are made in the app's own components, and not in Streamlit's widgets."""
+NONSENSE: tuple[Any, ...] = ({}, [], 7, "x", {"foil": -1}, {"foil": 10**9}, {"kind": "add", "method": "none"},
+                             {"kind": "remove"}, {"layer": None}, {"box": [1]}, {"places": [[2, 2]]})  # fmt: skip
+
+
+def _in_panels(chance: Random, header: dict[str, Any]) -> dict[str, Any]:
+    kind = chance.choice(("add", "method", "remove", "foil", "layer"))
+    place = chance.choice([panel["id"] for panel in header["panels"]])
+    asked = chance.choice(header["methods"] or [["gradcam"]])[0]
+    return {"kind": kind, "panel": place, "method": asked, "step": chance.choice((-1, 1))}
+
+
+EVENTS: Mapping[str, Callable[[Random, dict[str, Any]], Any]] = {
+    "map_panel": _in_panels,
+    "class_bars": lambda chance, header: {"foil": chance.choice(header["answers"])[0]},
+    "layers_surprisal": lambda chance, header: {"foil": chance.choice(header["bars"])[0]},
+    "layers_foils": lambda chance, header: {"foil": chance.choice(header["cards"])["foil"]},
+    "layer_strip": lambda chance, header: {"layer": chance.choice(header["layers"])["name"]},
+    "quality_region": lambda chance, _: {"box": chance.choice((None, [chance.randrange(1000) for _ in range(4)]))},
+    "click_board": lambda chance, _: {
+        "person": chance.choice("AB"), "places": [[chance.random(), chance.random()]], "seconds": 3,
+    },
+    "desk": lambda chance, _: {"kind": chance.choice(("share", "history")), "view": "", "address": ""},
+    "history": lambda chance, header: {
+        "kind": chance.choice(("back", "pin")), "look": chance.choice(header["looks"] or [{"id": ""}])["id"],
+    },
+}  # fmt: skip
+"""What a person does in each of the app's own components, by its name."""
+
 pytestmark = pytest.mark.timeout(600 + 30 * CHANGES)
 
 
@@ -44,6 +76,10 @@ class Hasty:
     chance: Random
     widgets: dict[str, tuple[str, Any, str]] = field(default_factory=dict)
     """Of each widget's id: its kind, its message, and the fragment that it stands in."""
+    components: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    """The same of the app's own components: the message and the fragment."""
+    said: int = 0
+    """How often something was done in them."""
     states: dict[str, WidgetState] = field(default_factory=dict)
     pressed: list[WidgetState] = field(default_factory=list)
     """A button is pressed in one request only."""
@@ -81,12 +117,18 @@ class Hasty:
             kind = element.WhichOneof("type") or ""
             if kind == "exception":
                 self.broken.append(f"{self.page}: {element.exception.type} {element.exception.message}")
+            elif kind == "bidi_component":
+                component = element.bidi_component
+                if component.component_name.removeprefix("expectancy.") in EVENTS:
+                    self.components[component.id] = (component, said.delta.fragment_id)
             elif kind in ("selectbox", "multiselect", "button_group", "checkbox", "slider", "button"):
                 drawn = getattr(element, kind)
                 self.widgets[drawn.id] = (kind, drawn, said.delta.fragment_id)
 
     def _change(self) -> str:
         """Change one widget; gives the fragment in which it stands ("": none)."""
+        if self.components and self.chance.random() < OWN:
+            return self._say()
         if not self.widgets:
             return ""
         kind, drawn, fragment = self.chance.choice(list(self.widgets.values()))
@@ -106,6 +148,20 @@ class Hasty:
             self.pressed = [state]
         else:
             self.states[drawn.id] = state
+        return fragment
+
+    def _say(self) -> str:
+        """Do something in one of the app's own components, or say what it would never say; gives the fragment."""
+        component, fragment = self.chance.choice(list(self.components.values()))
+        length = int.from_bytes(component.bytes[:4], "little")
+        header = json.loads(component.bytes[4 : 4 + length])
+        event = EVENTS[component.component_name.removeprefix("expectancy.")](self.chance, header)
+        if self.chance.random() < 0.1:
+            event = self.chance.choice(NONSENSE)
+        state = WidgetState(id=_make_trigger_id(component.id, "events"))
+        state.json_trigger_value = json.dumps([{"event": "event", "value": event}])
+        self.pressed = [state]
+        self.said += 1
         return fragment
 
     async def _ask(self, socket: Any, fragment: str) -> None:
@@ -145,4 +201,6 @@ def test_nothing_breaks(server: Server) -> None:
     assert troubles(server.log.read_text(errors="replace")) == []
     drawn = {kind for visitor in visitors for kind, *_ in visitor.widgets.values()}
     assert {"selectbox", "button_group"} <= drawn, "they found something to change"
-    print(f"{changes * len(visitors)} changes on {len(visitors)} pages, {sum(v.runs for v in visitors)} runs ended")
+    said, runs = sum(visitor.said for visitor in visitors), sum(visitor.runs for visitor in visitors)
+    assert said, "they found something to do in the app's own components"
+    print(f"{changes * len(visitors)} changes on {len(visitors)} pages, {said} in own components, {runs} runs ended")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from pages.widgets.frontend import Blob, Parcel, pack
-from pages.widgets.map_panel import MOST_PANELS, Panel, PanelPhoto, map_panel
+from pages.widgets import click_board, desk, history, layer_strip, map_panel, quality_region
+from pages.widgets.frontend import Blob, Parcel, heard, pack, read_class
+from pages.widgets.map_panel import MOST_PANELS, Panel, PanelEvent, PanelPhoto
 
 
 def unpacked(message: bytes) -> tuple[dict[str, Any], bytes]:
@@ -87,4 +91,60 @@ def test_a_photo_travels_small_and_keeps_its_shape() -> None:
 )
 def test_panels_that_cannot_be_drawn_are_refused(panels: list[Panel]) -> None:
     with pytest.raises(ValueError, match=r"[Pp]anel|axes"):
-        map_panel(a_photo(), panels, key="panels")
+        map_panel.map_panel(a_photo(), panels, key="panels")
+
+
+METHODS = [("gradcam", "Grad-CAM"), ("contrast", "Contrast")]
+EVENTS = (
+    (read_class, {"foil": 3}, 3),
+    (layer_strip._read, {"layer": "layer3"}, "layer3"),
+    (click_board._read, {"person": "Ada", "places": [[0.5, 1]], "seconds": 3},
+     click_board.Looked("Ada", ((0.5, 1.0),), 3.0)),
+    (quality_region._read, {"box": [0, 10.5, 2000, 500]}, ((0, 10, 1000, 500),)),
+    (quality_region._read, {"box": None}, (None,)),
+    (quality_region._read, {"box": [10, 10, 10, 20]}, (None,)),
+    (desk._read, {"kind": "share", "view": "opacity:0.5", "address": "http://x"},
+     desk.Pressed("share", "opacity:0.5", "http://x")),
+    (history._read, {"kind": "pin", "look": "abc"}, history.Chosen("pin", "abc")),
+    (partial(map_panel._read, METHODS), {"kind": "add", "method": "contrast"}, PanelEvent("add", method="contrast")),
+    (partial(map_panel._read, METHODS), {"kind": "remove", "panel": "quality~2"}, PanelEvent("remove", "quality~2")),
+    (partial(map_panel._read, METHODS), {"kind": "foil", "step": -1}, PanelEvent("foil", step=-1)),
+)  # fmt: skip
+"""What each widget's script says, and what it means."""
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["add", "share"]),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@pytest.mark.parametrize(("read", "event", "meaning"), EVENTS)
+def test_what_a_widget_says_is_understood(read: Any, event: dict[str, Any], meaning: Any) -> None:
+    assert heard(event, read) == meaning
+    assert heard(None, read) is None
+
+
+@pytest.mark.parametrize(("read", "event"), [row[:2] for row in EVENTS])
+@given(data=st.data())
+def test_what_no_widget_says_is_not_heard(read: Any, event: dict[str, Any], data: st.DataObject) -> None:
+    """Anything may come over the wire: nothing raises, and what lacks a part or has a part of another kind is None."""
+    heard(data.draw(JSON), read)
+    name = data.draw(st.sampled_from(sorted(event)))
+    heard(event | {name: data.draw(JSON)}, read)
+    assert heard({key: value for key, value in event.items() if key != name}, read) is None
+    assert heard(event | {name: [[[]]]}, read) is None
+
+
+@pytest.mark.parametrize(
+    ("read", "event"),
+    [
+        (read_class, {"foil": -1}),
+        (read_class, {"foil": 10**12}),
+        (partial(map_panel._read, METHODS), {"kind": "add", "method": "nothing"}),
+        (partial(map_panel._read, METHODS), {"kind": "layer", "step": 5}),
+        (quality_region._read, {"box": [float("nan"), 0, 1, 1]}),
+        (click_board._read, {"person": "Ada", "places": [[0.5, 0.5]] * 201, "seconds": 3}),
+        (desk._read, {"kind": "leave", "view": "", "address": ""}),
+    ],
+)
+def test_values_that_no_widget_offers_are_not_heard(read: Any, event: dict[str, Any]) -> None:
+    assert heard(event, read) is None

@@ -37,9 +37,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """What the browser gets: the header of each widget's message, by the widget's key."""
     headers: dict[str, dict[str, Any]] = {}
 
-    def mount(widget: Any, message: bytes, *, key: str, parcels: Any, on_event: Any) -> None:
+    def mount(widget: Any, message: bytes, *, key: str, parcels: Any, read: Any = None, on_event: Any = None) -> None:
         length = int.from_bytes(message[:4], "little")
-        headers[key] = json.loads(message[4 : 4 + length]) | {"event": on_event}
+        headers[key] = json.loads(message[4 : 4 + length]) | {"event": lambda said: on_event(read(said))}
 
     monkeypatch.setattr("pages.widgets.frontend.Widget.mount", mount)
     return headers

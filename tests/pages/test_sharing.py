@@ -50,7 +50,7 @@ def press(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
     def mount(self: Widget, *args: Any, **named: Any) -> Any:
         answer = real(self, *args, **named)
         if self is desk._widget and pressed[0]:
-            return {"kind": pressed[0], "view": VIEW, "address": "http://localhost/?foil=3"}
+            return desk.Pressed(pressed[0], VIEW, "http://localhost/?foil=3")
         return answer
 
     monkeypatch.setattr(Widget, "mount", mount)
@@ -223,7 +223,7 @@ def test_what_was_looked_at_is_remembered_once_newest_first_and_gone_back_to(
     def mount(self: Widget, *args: Any, **named: Any) -> Any:
         answer = real(self, *args, **named)
         coffee = next(key for key, look in app.session_state["looks"].items() if look.place.state.get("photo"))
-        return {"kind": "back", "look": coffee[:12]} if self is history._widget else answer
+        return history.Chosen("back", coffee[:12]) if self is history._widget else answer
 
     monkeypatch.setattr(Widget, "mount", mount)
     press("history")
@@ -257,9 +257,9 @@ def test_the_history_is_bounded_by_number_and_by_bytes(
 def test_a_third_pin_takes_the_place_of_the_first(session_of_one: dict[str, Any]) -> None:
     session_of_one["looks_pinned"] = []
     for look in ("a", "b", "c"):
-        history._pin({"kind": "pin", "look": look})
+        history._pin(history.Chosen("pin", look))
     assert session_of_one["looks_pinned"] == ["b", "c"]
-    history._pin({"kind": "pin", "look": "b"})
+    history._pin(history.Chosen("pin", "b"))
     assert session_of_one["looks_pinned"] == ["c"]
 
 
