@@ -151,7 +151,8 @@ class Widget:
         """
 
         def tell() -> None:
-            event = heard(st.session_state[key].get("event"), read)
+            state = st.session_state.get(key)  # None: what was clicked has left the page meanwhile
+            event = heard(state and state.get("event"), read)
             if event is not None and on_event is not None:
                 on_event(event)
 

@@ -83,9 +83,10 @@ class Hasty:
     states: dict[str, WidgetState] = field(default_factory=dict)
     pressed: list[WidgetState] = field(default_factory=list)
     """A button is pressed in one request only."""
-    begun: int = 0
     runs: int = 0
-    """Runs of the page that have begun, and that have ended."""
+    """Runs of the page that have ended, as far as the server says so: where another follows at once it may not."""
+    running: bool = True
+    """Whether the page is run now."""
     broken: list[str] = field(default_factory=list)
 
     async def visit(self, url: str, changes: int) -> None:
@@ -100,18 +101,19 @@ class Hasty:
             listening.cancel()
 
     async def _at_rest(self, listening: asyncio.Task[None]) -> None:
-        """Wait until every run has ended, and none has begun for a while."""
+        """Wait until no run has been going for a while."""
         end, rests = time.monotonic() + LIMIT, 0
         while rests < 10:
             assert time.monotonic() < end and not listening.done(), f"{self.page} does not answer"
             await asyncio.sleep(0.1)
-            rests = rests + 1 if 0 < self.begun == self.runs else 0
+            rests = 0 if self.running else rests + 1
 
     async def _listen(self, socket: Any) -> None:
         async for received in socket:
             said = ForwardMsg()
             said.ParseFromString(received)
-            self.begun += said.WhichOneof("type") == "new_session"
+            if said.WhichOneof("type") == "session_status_changed":
+                self.running = said.session_status_changed.script_is_running
             self.runs += said.WhichOneof("type") == "script_finished"
             element = said.delta.new_element
             kind = element.WhichOneof("type") or ""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from functools import partial
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from pages.widgets import click_board, desk, history, layer_strip, map_panel, quality_region
-from pages.widgets.frontend import Blob, Parcel, heard, pack, read_class
+from pages.widgets.frontend import Blob, Parcel, Widget, heard, pack, read_class
 from pages.widgets.map_panel import MOST_PANELS, Panel, PanelEvent, PanelPhoto
 
 
@@ -148,3 +150,22 @@ def test_what_no_widget_says_is_not_heard(read: Any, event: dict[str, Any], data
 )
 def test_values_that_no_widget_offers_are_not_heard(read: Any, event: dict[str, Any]) -> None:
     assert heard(event, read) is None
+
+
+def test_a_click_on_what_has_left_the_page_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser shows a component until the run that does without it has ended: its click may come after that."""
+    callbacks, heard_of = [], []
+    widget = Widget("test_left", scripts=(), styles=())
+
+    def stub(**given: Any) -> Any:
+        callbacks.append(given["on_event_change"])
+        return SimpleNamespace(event=None)
+
+    monkeypatch.setattr(widget, "_stub", stub)
+    state: dict[str, Any] = {}
+    monkeypatch.setattr(streamlit, "session_state", state)
+    widget.mount(pack({}), key="here", parcels=[], read=read_class, on_event=heard_of.append)
+    callbacks[0]()
+    state["here"] = {"event": {"foil": 3}}
+    callbacks[0]()
+    assert heard_of == [3]
