@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from PIL import Image
 from skimage import data
 from torch import nn
@@ -13,6 +14,10 @@ from torch import nn
 import engine  # noqa: F401  (before torch: it sets how threads wait)
 from engine import Engine, Model, Trace
 from tests.networks import seeded, small
+
+# A busy machine stalls now and then: how long an example takes says nothing of it.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

@@ -149,7 +149,7 @@ def test_places_are_known_by_what_they_show(bundle: Bundle) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_from_damaged_bytes_comes_the_same_bundle_or_one_sentence(data: st.DataObject, content: bytes) -> None:
     at = data.draw(st.integers(0, len(content) - 1))
     way = data.draw(st.sampled_from(["cut", "flip", "drop", "insert", "swap"]))

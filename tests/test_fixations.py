@@ -108,7 +108,7 @@ def test_pooling_leaves_one_photo_out() -> None:
 # --- density ------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 30), st.integers(1, 9), st.integers(0, 99))
 def test_density_is_the_filtered_histogram(width: int, height: int, sigma: float, count: int, seed: int) -> None:
     chance = np.random.default_rng(seed)
@@ -297,7 +297,7 @@ def test_hostile_pictures_as_fixations_give_a_sentence() -> None:
 
 
 @given(st.binary(max_size=300) | st.text(max_size=200).map(lambda t: b"x,y\n" + t.encode("utf-8", "replace")))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_give_fixations_or_a_sentence(content: bytes) -> None:
     try:
         assert isinstance(read_fixations(content, SIZE, image="a.jpg"), Fixations)

@@ -153,7 +153,7 @@ def test_sides_below_the_least_are_refused_after_reduction_too() -> None:
     st.binary(max_size=400),
     st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0", b"BM"]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_give_a_photo_or_a_sentence(content: bytes, magic: bytes) -> None:
     try:
         assert isinstance(decode(magic + content), Photo)

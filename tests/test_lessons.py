@@ -113,7 +113,7 @@ def test_each_fault_is_one_sentence_with_its_place(text: str, sentence: str) -> 
     assert "\n" not in str(told.value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of(st.text(max_size=300), st.text("-: []x#\nQuestion", max_size=300).map(lambda tail: GOOD[:90] + tail)))
 def test_whatever_is_in_a_file_is_a_step_or_a_sentence(text: str) -> None:
     try:

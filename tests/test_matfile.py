@@ -36,7 +36,6 @@ numbers = hnp.arrays(
 @given(
     st.dictionaries(names, numbers | st.text("abc XYZ", min_size=1, max_size=9), min_size=1, max_size=4), st.booleans()
 )
-@settings(deadline=None)
 def test_what_scipy_writes_is_read(variables: dict, compress: bool) -> None:
     found = read_mat(saved(variables, compress))
     assert found.keys() == variables.keys()
@@ -136,7 +135,7 @@ def test_other_files(content: bytes, words: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_damaged_files_give_a_sentence(data: st.DataObject) -> None:
     variables = {"gaze": {"fixations": np.eye(2), "who": "me"}, "fixLocs": np.eye(3, dtype=np.uint8)}
     content = bytearray(saved(variables, compress=data.draw(st.booleans())))

@@ -189,7 +189,7 @@ def test_constant_patch_maps_stay_constant_when_blended(stride: int) -> None:
     assert blended.shape == (-(-(2 * stride + PATCH - 3) // cell), (3 * stride + PATCH) // cell)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(height=st.integers(1, 90), width=st.integers(1, 90), stride=st.sampled_from(quality.STRIDES))
 def test_any_size_is_judged_whole(height: int, width: int, stride: int) -> None:
     torch.manual_seed(0)

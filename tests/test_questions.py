@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -36,7 +36,6 @@ def losses(z: Tensor, p: int, q: int) -> list[tuple[Question, Tensor]]:
     ]
 
 
-@settings(deadline=None)
 @given(LOGITS, st.integers(0, 99), st.integers(0, 99))
 def test_every_cotangent_is_the_gradient_of_its_loss(logits: Tensor, fact: int, foil: int) -> None:
     fact, foil = fact % len(logits), foil % len(logits)
@@ -91,7 +90,6 @@ def test_random_vectors_are_the_same_every_time_and_leave_torchs_generator() -> 
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-@settings(deadline=None)
 @given(LOGITS, st.integers(2, 32), st.sampled_from(["least", "likely"]))
 def test_chosen_foils_have_the_covariance_of_their_contrasts(logits: Tensor, count: int, conflict: str) -> None:
     vectors = conflict_vectors(logits, conflict, count)
@@ -109,7 +107,6 @@ def test_a_single_foil_is_its_contrast() -> None:
         torch.testing.assert_close(conflict_vectors(logits, conflict, 1), -expected[None])
 
 
-@settings(deadline=None)
 @given(LOGITS)
 def test_everything_and_mean_are_gradients_of_torchs_losses(logits: Tensor) -> None:
     z = logits.clone().requires_grad_()

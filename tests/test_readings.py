@@ -37,7 +37,7 @@ def class_map(trace: Trace, layer: str, c: int) -> Tensor:
     return (gradient.mean((1, 2))[:, None, None] * trace.activation(layer)).sum(0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 6), st.integers(0, 6), st.sampled_from(LAYERS))
 def test_contrast_is_the_mean_class_map_less_the_foils(small_trace: Trace, fact: int, foil: int, layer: str) -> None:
     p = small_trace.probabilities

@@ -18,7 +18,7 @@ from engine.study import ROUNDS, SIDE, Outcome, Round, Version, agreement, encod
 PHOTOS = ("cat", "coffee", "rocket")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 9999))
 def test_a_plan_is_fair_and_fixed_by_its_seed(seed: int) -> None:
     rounds = plan(seed, PHOTOS)

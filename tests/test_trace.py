@@ -34,7 +34,7 @@ def test_vjp_equals_the_gradient_of_the_rest_of_the_network(small_trace: Trace, 
     assert_same(small_trace.vjp(layer, g), gradient)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(VECTORS, VECTORS, NUMBERS, NUMBERS, st.sampled_from(LAYERS))
 def test_vjp_is_linear(small_trace: Trace, g: Tensor, h: Tensor, a: float, b: float, layer: str) -> None:
     together = small_trace.vjp(layer, a * g + b * h)

@@ -31,6 +31,9 @@ CHROMIUM_FLAGS = (
 )
 AT_ONCE = ("test_people.py", "test_policy.py")
 """Tests that must pass when they are first tried."""
+PATIENCE = 240
+"""Seconds for a page to come to rest: a server imports torch and loads networks when its first visitor comes."""
+BUSY = "[data-test-script-state='running'], [data-test-script-state='initial']"
 LOCAL_SCHEMES = ("blob", "data", "about", "chrome")
 
 Theme = Literal["light", "dark"]
@@ -52,13 +55,13 @@ class Visit:
     frames: list[bytes] | None = None
     """Those messages themselves, where a test asks for them."""
 
-    def settle(self, quiet: float = 0.4, limit: float = 60) -> None:
+    def settle(self, quiet: float = 0.4, limit: float = PATIENCE) -> None:
         """Wait until the app has finished its script and no message came for `quiet` seconds."""
         end = time.monotonic() + limit
         seen, since = (-1, -1), time.monotonic()
         while time.monotonic() < end:
             now = (len(self.sent), len(self.received))
-            running = self.page.locator("[data-test-script-state='running']").count() > 0
+            running = self.page.locator(BUSY).count() > 0
             if now != seen or running:
                 seen, since = now, time.monotonic()
             elif time.monotonic() - since >= quiet:
@@ -66,11 +69,16 @@ class Visit:
             self.page.wait_for_timeout(50)
         raise AssertionError(f"The app was still busy after {limit} s.")
 
-    def choose(self, field: Locator, option: str) -> None:
-        """Choose the one option of a list whose label holds these words."""
-        field.scroll_into_view_if_needed()  # a list that opens while the page still scrolls is closed again
+    def open_list(self, field: Locator) -> None:
+        """Open the list of a field, when the page is at rest: what scrolls or draws under an open list closes it."""
+        self.settle()
+        field.scroll_into_view_if_needed()
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         field.click()
+
+    def choose(self, field: Locator, option: str) -> None:
+        """Choose the one option of a list whose label holds these words."""
+        self.open_list(field)
         self.page.get_by_role("option", name=option).click()
 
     def screenshot(self, name: str) -> Path:
@@ -143,6 +151,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True
         )
+        context.set_default_timeout(PATIENCE * 500)
         contexts.append(context)
         seen = Visit(context.new_page(), frames=[] if frames else None)
         visits.append(seen)

@@ -28,15 +28,15 @@ LIMIT = 120_000
 FILE = "geheim-5b1e77.png"
 
 
-@pytest.fixture(scope="module")
-def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+@pytest.fixture
+def replicas(tmp_path: Path) -> Iterator[dict[str, Server]]:
     """Two apps that share their cookie secret, as compose.yaml's do, at one port of two addresses."""
     program()
     settings = {"STREAMLIT_SERVER_COOKIE_SECRET": "one secret for all replicas"}
-    folder, port = tmp_path_factory.mktemp("replicas"), free_port()
+    port = free_port()
     try:
         started = {
-            host: Server(folder / f"{host}.txt", environment=settings, host=host, port=port) for host in REPLICAS
+            host: Server(tmp_path / f"{host}.txt", environment=settings, host=host, port=port) for host in REPLICAS
         }
     except OSError as error:
         pytest.skip(f"this machine has one loopback address alone: {error}")
@@ -45,10 +45,10 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ser
         server.stop()
 
 
-@pytest.fixture(scope="module")
-def proxy(replicas: dict[str, Server], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
+@pytest.fixture
+def proxy(replicas: dict[str, Server], tmp_path: Path) -> Iterator[Caddy]:
     (port,) = {server.port for server in replicas.values()}
-    started = Caddy(tmp_path_factory.mktemp("caddy"), list(REPLICAS), port)
+    started = Caddy(tmp_path, list(REPLICAS), port)
     yield started
     started.stop()
 

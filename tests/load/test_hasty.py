@@ -193,7 +193,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_nothing_breaks(server: Server) -> None:
     names = ["" if page == "compare.py" else page.removesuffix(".py") for page in PAGES]
     visitors = [Hasty(name, Random(SEED + at)) for at, name in enumerate(names)]
-    changes = max(10, CHANGES // len(visitors))
+    changes = max(10, -(-CHANGES // len(visitors)))
 
     async def all_at_once() -> None:
         await asyncio.gather(*(visitor.visit(server.url, changes) for visitor in visitors))

@@ -13,7 +13,7 @@ def drawn(count: int, cells: int, mixed: float, seed: int = 0) -> torch.Tensor:
     return mixing.shares(count, cells, mixed, torch.Generator().manual_seed(seed))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 40), st.integers(1, 8), st.floats(0, 1), st.integers(0, 99))
 def test_every_crop_keeps_a_share_of_each_cell(count: int, cells: int, mixed: float, seed: int) -> None:
     own = drawn(count, cells, mixed, seed)
