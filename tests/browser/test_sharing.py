@@ -116,9 +116,8 @@ class TestBundles:
     def test_it_opens_on_the_page_that_it_was_saved_from(self, compare: Open, tmp_path: Path) -> None:
         seen = compare()
         seen.page.get_by_role("link", name="Image quality").click()
-        # At once: the finer map is soon there, and the button goes with its coming.
-        seen.page.get_by_role("button", name="Keep the coarse map").dispatch_event("click", timeout=120_000)
-        seen.page.wait_for_url(re.compile("stride="))
+        seen.choose(seen.page.locator(".st-key-quality_stride").get_by_role("combobox"), "32 pixels")
+        seen.page.wait_for_url(re.compile("stride=32"))
         panel(seen.page, 7).wait_for(timeout=120_000)
         seen.settle()
         content = saved(seen)
