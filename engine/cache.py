@@ -112,10 +112,9 @@ class ByteCache:
     def discard(self, part: Hashable) -> None:
         """Forget every entry whose key is a tuple with `part` in it; what is being made is then not kept either."""
         with self._lock:
-            for key in [key for key in self._entries if isinstance(key, tuple) and part in key]:
-                self._bytes -= self._entries.pop(key)[1]
-            for key in [key for key in self._pending if isinstance(key, tuple) and part in key]:
-                del self._pending[key]
+            for key in [key for key in (*self._entries, *self._pending) if isinstance(key, tuple) and part in key]:
+                self._bytes -= self._entries.pop(key, (None, 0))[1]
+                self._pending.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""

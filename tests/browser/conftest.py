@@ -33,6 +33,8 @@ AT_ONCE = ("test_people.py", "test_policy.py")
 """Tests that must pass when they are first tried."""
 PATIENCE = 240
 """Seconds for a page to come to rest: a server imports torch and loads networks when its first visitor comes."""
+WAIT = 120_000
+"""Milliseconds for one thing on a page to come, where a test does not say otherwise."""
 BUSY = "[data-test-script-state='running'], [data-test-script-state='initial']"
 LOCAL_SCHEMES = ("blob", "data", "about", "chrome")
 
@@ -151,7 +153,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True
         )
-        context.set_default_timeout(PATIENCE * 500)
+        context.set_default_timeout(WAIT)
         contexts.append(context)
         seen = Visit(context.new_page(), frames=[] if frames else None)
         visits.append(seen)
